@@ -33,9 +33,10 @@ impl<S: Keyspace, T: SingleValue> Key<S, Channel<T>> {
     /// # Ok(()) }).await }
     /// ```
     ///
-    /// All subscriptions of a handle share one connection, which is opened for the first of them
-    /// and closed after the last. On a cluster, there may be several: a sharded channel is served
-    /// by the master of its slot.
+    /// All subscriptions of a pool share one connection, which is opened for the first of them and
+    /// closed after the last. Handles with the same configuration share a pool; keyspaces with
+    /// another database or other options have their own. On a cluster, there may be several
+    /// connections: a sharded channel is served by the master of its slot.
     ///
     /// # Errors
     ///
@@ -53,7 +54,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Channel<T>> {
     /// # Round trips
     ///
     /// One, and those of the login for the first subscription. None if another subscription of the
-    /// handle to the same channel is confirmed.
+    /// pool to the same channel is confirmed.
     #[doc(alias = "SUBSCRIBE")]
     #[doc(alias = "SSUBSCRIBE")]
     pub fn subscribe(&self) -> Subscribe<S, T> {
@@ -80,9 +81,12 @@ impl<S, T> Subscribe<S, T> {
     /// 270 bytes.
     ///
     /// When so many wait, the connection waits for the reader, and all other subscriptions of the
-    /// handle with it: a quarter of a second in all, until the reader has read everything. Then
-    /// messages that find no room are dropped and counted, without waiting;
-    /// [`Event::Lagged`](super::Event::Lagged) reports them. Many slow readers together hold up the
+    /// pool with it: a quarter of a second in all. After that, messages that find no room are
+    /// dropped and counted, without waiting; [`Event::Lagged`](super::Event::Lagged) reports them.
+    /// When the reader has read everything, the connection waits for it again.
+    ///
+    /// A connection has another budget of a quarter of a second for all its readers together. A
+    /// quarter of the time without waiting is added to it, so many slow readers hold up the
     /// connection at most a fifth of the time.
     pub fn buffer(mut self, messages: u32) -> Self {
         self.buffer = messages.max(1);

@@ -34,7 +34,8 @@ pub enum Event<M> {
     /// A message.
     Message(M),
     /// The connection was lost, or another node serves the channel now, and the server has
-    /// confirmed the subscription again. Messages in between are missing.
+    /// confirmed the subscription again. Messages before this point may be missing. If another node
+    /// serves the channel now, some may come a second time.
     Resubscribed,
     /// So many messages are missing here, because they were not read fast enough.
     Lagged(u64),

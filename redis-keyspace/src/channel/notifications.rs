@@ -226,8 +226,8 @@ impl<S: Keyspace, V: Kind> Notifications<S, V> {
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if the server no longer permits the
-    /// subscription after a reconnection. The subscription continues after an error.
+    /// Those of [`Subscription::next`](super::Subscription::next) that do not concern a message.
+    /// The subscription continues after an error.
     ///
     /// # Cancellation
     ///

@@ -52,7 +52,10 @@ impl<T: SingleValue> Subscription<T> {
     /// [`Decode`](crate::ErrorKind::Decode) for a message that is not of the declared kind,
     /// [`TooLarge`](crate::ErrorKind::TooLarge) for one that is longer than `max_value_bytes`, and
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if the server no longer permits the
-    /// subscription after a reconnection. The subscription continues after an error.
+    /// subscription after a reconnection. If the connection can't be opened again, and waiting may
+    /// not help, the reason is returned once: for example
+    /// [`AuthenticationFailed`](crate::ErrorKind::AuthenticationFailed). The subscription continues
+    /// after an error: [`Event::Resubscribed`] follows when the server has confirmed it.
     ///
     /// # Cancellation
     ///

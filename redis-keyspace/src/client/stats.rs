@@ -97,13 +97,13 @@ pub struct PoolStats {
     pub connects: u64,
     /// Attempts to connect that failed.
     pub failed_connects: u64,
-    /// Shared connections that were lost.
+    /// Shared connections, and connections for subscriptions, that were lost.
     pub lost_connections: u64,
     /// The state of the circuit breaker.
     pub breaker: BreakerState,
     /// How often the circuit breaker opened.
     pub breaker_opened: u64,
-    /// The last error of a connection attempt or of a shared connection.
+    /// The last error of a connection attempt, of a shared connection, or of one for subscriptions.
     pub last_error: Option<String>,
     /// The nodes, if the server is a cluster or reads use replicas: the numbers above are their
     /// sums, and `breaker` is the worst state among the masters. What nodes counted that have left
@@ -140,13 +140,13 @@ pub struct NodeStats {
     pub connects: u64,
     /// Attempts to connect that failed.
     pub failed_connects: u64,
-    /// Shared connections that were lost.
+    /// Shared connections, and connections for subscriptions, that were lost.
     pub lost_connections: u64,
     /// The state of the circuit breaker.
     pub breaker: BreakerState,
     /// How often the circuit breaker opened.
     pub breaker_opened: u64,
-    /// The last error of a connection attempt or of a shared connection.
+    /// The last error of a connection attempt, of a shared connection, or of one for subscriptions.
     pub last_error: Option<String>,
 }
 

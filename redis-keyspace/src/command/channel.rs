@@ -11,9 +11,9 @@ impl<S: Keyspace, T: SingleValue> Key<S, Channel<T>> {
     /// Publishes a message. Returns how many connections received it, each counted once for the
     /// channel and once for each of its patterns that match.
     ///
-    /// All subscriptions of one handle of this library to the channel share a connection, so they
-    /// count as one. On a cluster, that is the number at the node that runs the command, which is a
-    /// part of all.
+    /// All subscriptions of a pool of this library to the channel share a connection, so they count
+    /// as one. On a cluster, that is the number at the node that runs the command, which is a part
+    /// of all.
     ///
     /// Messages that a task publishes one after the other, each awaited before the next, arrive in
     /// this order. So do those of one batch or transaction. Commands that run at the same time, for
@@ -57,8 +57,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, Channel<T>> {
     /// Returns how many connections are subscribed to the channel, without those that are
     /// subscribed to a pattern.
     ///
-    /// All subscriptions of one handle of this library share a connection. On a cluster, that is
-    /// the number at one node: for a sharded channel all of them, otherwise a part.
+    /// All subscriptions of a pool of this library share a connection. On a cluster, that is the
+    /// number at one node: for a sharded channel all of them, otherwise a part.
     ///
     /// ```
     /// # use redis_keyspace::{Channel, Keyspace, Redis, Text};

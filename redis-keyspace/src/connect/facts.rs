@@ -83,6 +83,8 @@ pub(crate) struct ServerFacts {
     pub(crate) modified_connections: AtomicU64,
     /// Incremented when older connections must no longer be used.
     generation: AtomicU64,
+    /// Changes with it.
+    generations: watch::Sender<()>,
     /// When another node of the cluster was found to have replaced this one as a master.
     replaced: Mutex<Option<Instant>>,
     /// Names the master, if sentinels do.
@@ -117,6 +119,7 @@ impl ServerFacts {
             lost_connections: AtomicU64::new(0),
             modified_connections: AtomicU64::new(0),
             generation: AtomicU64::new(0),
+            generations: watch::Sender::new(()),
             replaced: Mutex::default(),
             sentinels: OnceLock::new(),
             replacements: watch::Sender::new(0),
@@ -274,6 +277,7 @@ impl ServerFacts {
     /// Starts a new generation of connections.
     pub(crate) fn new_generation(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+        self.generations.send_replace(());
     }
 
     /// Ends the connections to a master that was replaced, also those in use.
@@ -291,6 +295,11 @@ impl ServerFacts {
 
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Changes when older connections must no longer be used.
+    pub(super) fn generations(&self) -> watch::Receiver<()> {
+        self.generations.subscribe()
     }
 
     pub(crate) fn is_failing(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::protocol::{Keys, Packet, Request, read};
 use crate::time::{Backoff, Deadline};
 
 /// The first and the longest pause after a failed `AUTH`.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// Starts a task that logs a shared connection in again whenever its provider has returned other
 /// credentials. It ends with the connection. Without a provider, it does nothing. Must be called
@@ -39,7 +39,7 @@ pub(super) fn keep_authenticated(lane: &Lane, issued: Option<Arc<IssuedCredentia
                 if lane.is_closed() {
                     return;
                 }
-                note(outcome.as_ref().err(), &newer, &cache, &server);
+                note_reauthentication(outcome.as_ref().err(), &newer, &cache, &server);
                 if outcome.is_ok() {
                     (number, pause) = (newer.number(), pauses());
                     continue;
@@ -92,12 +92,17 @@ pub(super) async fn authenticate_idle(
         reply.map_err(|error| Error::server(error.code().unwrap_or("ERR")))
     });
     let outcome = outcome.await.unwrap_or_else(late);
-    note(outcome.as_ref().err(), &newer, cache, &origin.facts.server_name());
+    note_reauthentication(outcome.as_ref().err(), &newer, cache, &origin.facts.server_name());
     outcome.map(|()| Some(newer.number()))
 }
 
 /// Records the outcome of an `AUTH`. The connection keeps its user if the server rejects it.
-fn note(error: Option<&Error>, issued: &IssuedCredentials, cache: &CredentialCache, server: &Arc<str>) {
+pub(super) fn note_reauthentication(
+    error: Option<&Error>,
+    issued: &IssuedCredentials,
+    cache: &CredentialCache,
+    server: &Arc<str>,
+) {
     match error {
         None => {
             cache.accept(issued);

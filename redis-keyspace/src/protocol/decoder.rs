@@ -77,6 +77,11 @@ impl Decoder {
         Self { open: Vec::new(), longest: longest.min(MAX_BULK), dropping: None }
     }
 
+    /// Also keeps bulk strings up to this length.
+    pub(crate) fn keep_up_to(&mut self, length: usize) {
+        self.longest = self.longest.max(length.min(MAX_BULK));
+    }
+
     /// Drops the bytes that have arrived of a bulk string that is too long. Returns a placeholder
     /// when the whole string was dropped.
     fn drop_bulk(&mut self, buffer: &mut BytesMut) -> Option<Element> {

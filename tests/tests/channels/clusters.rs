@@ -1,5 +1,7 @@
 //! Channels of a cluster.
 
+use std::time::Duration;
+
 use redis_keyspace::Redis;
 use redis_keyspace::channel::Event;
 use redis_keyspace_tests::{
@@ -143,4 +145,38 @@ fn subscriptions_survive_the_loss_of_any_node() {
         Chat::room("a").publish("x").on(&publisher).await.unwrap();
         while !matches!(room.next().await.unwrap(), Ok(Event::Message(text)) if text == "x") {}
     });
+}
+
+#[test]
+fn a_sharded_channel_waits_for_a_node_that_serves_its_slot() {
+    if !require_command(shared_server(), "SSUBSCRIBE") {
+        return;
+    }
+    let cluster = RealCluster::builder().masters(1).replicas(0).start();
+    let redis = handle(&cluster);
+    within(
+        PATIENCE,
+        redis.scope(async {
+            let wire = redis.wire_key(&Chat::shard("a")).unwrap();
+            let slot = cluster.node(0).redis_cli(&["CLUSTER", "KEYSLOT", &wire]);
+            Chat::shard("a").publish("x").await.unwrap();
+            assert_eq!(cluster.node(0).redis_cli(&["CLUSTER", "DELSLOTS", &slot]), "OK");
+            let unserved = format!("serves the slot {slot}");
+            eventually("the map lacks the slot", async || {
+                let outcome = Chat::shard("a").publish("x").timeout(Duration::from_secs(1)).await;
+                outcome.is_err_and(|error| error.to_string().contains(&unserved))
+            })
+            .await;
+            let error = Chat::shard("a").subscribe().timeout(Duration::from_secs(1)).await.unwrap_err();
+            assert!(error.to_string().contains(&unserved), "{error}");
+            let subscribing = Chat::shard("a").subscribe();
+            let adding = async {
+                assert_eq!(cluster.node(0).redis_cli(&["CLUSTER", "ADDSLOTS", &slot]), "OK");
+            };
+            let (subscribed, ()) = tokio::join!(subscribing.into_future(), adding);
+            let mut shard = subscribed.unwrap();
+            Chat::shard("a").publish("y").await.unwrap();
+            assert_eq!(message(&mut shard).await, "y");
+        }),
+    );
 }

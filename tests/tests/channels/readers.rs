@@ -129,3 +129,50 @@ fn a_message_longer_than_the_limit_is_reported_and_the_next_one_arrives() {
         assert_eq!(message(&mut messages).await, "y");
     });
 }
+
+/// The limit is the one of values.
+#[test]
+fn the_name_of_a_channel_may_be_longer_than_a_message() {
+    use redis_keyspace::channel::Event;
+    use redis_keyspace_embedded::Server;
+    use redis_keyspace_tests::{PATIENCE, shared_server, unique_namespace, within};
+    let namespace = unique_namespace();
+    let real = Redis::builder().url(&shared_server().url()).unwrap();
+    for builder in [real, Redis::builder().embedded(Server::new())] {
+        let builder = builder.timeout(PATIENCE).max_value_bytes(4096);
+        let redis = builder.namespace(&namespace).unwrap().build().unwrap();
+        within(PATIENCE, async {
+            let name = "n".repeat(5000);
+            let mut messages = Chat::room(&name).subscribe().on(&redis).await.unwrap();
+            let mut all = Chat::room_keys().subscribe().on(&redis).await.unwrap();
+            Chat::room(&name).publish("x").on(&redis).await.unwrap();
+            assert_eq!(message(&mut messages).await, "x");
+            let Event::Message((found, text)) = all.next().await.unwrap().unwrap() else { panic!() };
+            assert_eq!((found.key().as_str().len(), text.as_str()), ("chat:room:".len() + 5000, "x"));
+            assert_eq!(redis.stats().connections[0].lost_connections, 0);
+        });
+    }
+}
+
+/// They do not belong to the pattern.
+#[test]
+fn messages_with_names_that_are_too_long_are_skipped_and_counted() {
+    use redis_keyspace_embedded::Server;
+    use redis_keyspace_tests::{PATIENCE, shared_server, unique_namespace, within};
+    let namespace = unique_namespace();
+    let real = Redis::builder().url(&shared_server().url()).unwrap();
+    for builder in [real, Redis::builder().embedded(Server::new())] {
+        let builder = builder.timeout(PATIENCE).max_value_bytes(4096).max_key_bytes(1024);
+        let redis = builder.namespace(&namespace).unwrap().build().unwrap();
+        within(PATIENCE, async {
+            let mut all = Chat::room_keys().subscribe().on(&redis).await.unwrap();
+            for length in [2000, 10_000] {
+                let name = format!("{}{}", redis.wire_key(&Chat::room("n")).unwrap(), "n".repeat(length));
+                raw::<u64>(&redis, &["PUBLISH", &name, "x"]).await;
+            }
+            Chat::room("n").publish("y").on(&redis).await.unwrap();
+            assert!(all.next().await.unwrap().unwrap().message().is_some_and(|(_, text)| text == "y"));
+            assert_eq!(all.skipped(), 2);
+        });
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis_keyspace::channel::Event;
 use redis_keyspace::{Redis, RedisBuilder};
-use redis_keyspace_embedded::Server;
+use redis_keyspace_embedded::{Fault as Injected, Server};
 use redis_keyspace_tests::{
     Fault, PATIENCE, Proxy, RealServer, eventually, shared_server, unique_namespace, within,
 };
@@ -141,6 +141,22 @@ fn a_connection_that_the_embedded_server_closes_comes_back() {
             while messages.next().await.unwrap().unwrap() != Event::Message("x".to_owned()) {}
         }),
     );
+}
+
+/// The name of the server leads to another one soon. Nothing arrives on the idle connection.
+#[tokio::test(start_paused = true)]
+async fn an_idle_subscription_leaves_a_master_that_became_a_replica() {
+    let server = Server::new();
+    let builder = Redis::builder().embedded(server.clone()).ping_interval(None).retries(0);
+    let redis = builder.build().unwrap();
+    let mut messages = Chat::room("a").subscribe().on(&redis).await.unwrap();
+    let refusal = Injected::error("READONLY You can't write against a read only replica.");
+    let _fault = server.inject(refusal.on("PUBLISH").times(1));
+    let start = tokio::time::Instant::now();
+    let error = Chat::room("b").publish("x").on(&redis).await.unwrap_err();
+    assert_eq!(error.code(), Some("READONLY"));
+    assert_eq!(messages.next().await.unwrap().unwrap(), Event::Resubscribed);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 /// A connection that the server closes ends no subscription.

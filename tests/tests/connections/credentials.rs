@@ -376,6 +376,25 @@ on_both! {
         .await;
         Keys::room(1).publish("x").on(&redis).await.unwrap();
         assert_eq!(messages.next().await.unwrap().unwrap(), Event::Message("x".to_owned()));
+        assert_eq!(redis.stats().connections[0].lost_connections, 0);
+    }
+
+    /// Waiting may not help, so it is told once.
+    async fn a_subscription_is_told_that_its_user_was_deleted(server: TestServer) {
+        server.set("app", "one");
+        let redis = server.builder().username("app").password("one").build().unwrap();
+        let publisher = server.builder().password("root").build().unwrap();
+        let mut messages = Keys::room(1).subscribe().on(&redis).await.unwrap();
+        server.delete("app");
+        let error = messages.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AuthenticationFailed, "{error}");
+        let failed = || redis.stats().connections[0].failed_connects;
+        let before = failed();
+        eventually("it tries again", async || failed() > before + 1).await;
+        server.set("app", "one");
+        assert_eq!(messages.next().await.unwrap().unwrap(), Event::Resubscribed);
+        Keys::room(1).publish("x").on(&publisher).await.unwrap();
+        assert_eq!(messages.next().await.unwrap().unwrap(), Event::Message("x".to_owned()));
     }
 
     async fn a_rejected_token_leaves_the_connection_its_user(server: TestServer) {
@@ -540,6 +559,24 @@ on_both! {
         assert_eq!(users, ["a", "b"], "clones share a pool");
         assert_eq!((a.calls(), b.calls()), (1, 1));
     }
+}
+
+/// The connection is silent for longer than its timeout before it logs in again.
+#[tokio::test(start_paused = true)]
+async fn an_idle_subscription_that_logs_in_again_is_not_lost() {
+    let server = Server::builder().password("root").user("a", "x").user("b", "x").build();
+    let vault = Vault::of(Credentials::new("a", "x"), Duration::from_secs(4));
+    let builder = Redis::builder().embedded(server.clone()).protocol(Protocol::Resp3);
+    let builder = builder.credentials(vault.provider()).timeout(Duration::from_secs(1)).ping_interval(None);
+    let redis = builder.build().unwrap();
+    let mut messages = Keys::room(1).subscribe().on(&redis).await.unwrap();
+    vault.set(Credentials::new("b", "x"), LONG);
+    let server = TestServer::Embedded(server);
+    eventually("it logs in", async || server.users().await.contains(&"b".to_owned())).await;
+    tokio::time::sleep(MINUTE).await;
+    Keys::room(1).publish("x").on(&redis).await.unwrap();
+    assert_eq!(messages.next().await.unwrap().unwrap(), Event::Message("x".to_owned()));
+    assert_eq!(redis.stats().connections[0].lost_connections, 0);
 }
 
 /// The log of the embedded server shows what was sent, in order.

@@ -143,6 +143,11 @@ impl Cluster {
         slots.map(|slot| map.owner(slot).cloned()).collect()
     }
 
+    /// Has the nodes asked for their slots.
+    pub(in crate::connect) fn refresh(&self) {
+        self.shared.trouble.notify_one();
+    }
+
     /// Returns which map is used now, to compare it later.
     pub(in crate::connect) fn map_stamp(&self) -> MapStamp {
         MapStamp(Arc::downgrade(&self.shared.map.load_full()))

@@ -1,12 +1,12 @@
 //! All subscriptions of a pool, and the connections that serve them.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::entry::LinkStage;
 use super::inbox::Inbox;
 use super::state::{AddedLink, HubState, Plan};
 use super::topic::{ServerTopic, Topic, TopicKind};
@@ -18,8 +18,8 @@ use crate::sync::lock;
 pub(in crate::connect) struct Hub {
     runtime: Handle,
     state: Mutex<HubState>,
-    /// Changes when topics, or the state of a connection, change.
-    changes: watch::Sender<u64>,
+    /// Wakes the task that assigns topics: topics, or the state of a connection, have changed.
+    changed: Notify,
 }
 
 /// A subscription that was added.
@@ -39,7 +39,7 @@ pub(crate) struct SubscriptionStatus {
 
 impl Hub {
     pub(crate) fn new(runtime: Handle) -> Self {
-        Self { runtime, state: Mutex::default(), changes: watch::Sender::new(0) }
+        Self { runtime, state: Mutex::default(), changed: Notify::new() }
     }
 
     /// The runtime of the pool.
@@ -47,140 +47,117 @@ impl Hub {
         &self.runtime
     }
 
-    /// Adds a subscription. `most` is the number of messages that may wait for its reader.
-    pub(super) fn add(&self, topic: &Topic, most: usize) -> Result<AddedSubscription, Error> {
+    /// Changes the state, and does what may run code of the application after that.
+    fn change<R>(&self, change: impl FnOnce(&mut HubState) -> R) -> R {
         let mut state = lock(&self.state);
-        if state.is_closed {
-            return Err(Error::closed());
-        }
-        let (number, inbox) = (state.number(), Arc::new(Inbox::new(most)));
-        let is_new = state.add(topic, number, Arc::clone(&inbox));
-        let is_first = !std::mem::replace(&mut state.is_running, true);
+        let result = change(&mut state);
+        let after_unlock = std::mem::take(&mut state.after_unlock);
         drop(state);
+        after_unlock.run();
+        result
+    }
+
+    /// Adds a subscription. `capacity` is the number of messages that may wait for its reader.
+    pub(super) fn add(&self, topic: &Topic, capacity: usize) -> Result<AddedSubscription, Error> {
+        let inbox = Arc::new(Inbox::new(capacity));
+        let ((number, is_new), is_first) = self.change(|state| -> Result<_, Error> {
+            let added = state.add(topic, Arc::clone(&inbox))?;
+            Ok((added, state.starts_assigning()))
+        })?;
         if is_new {
-            self.changed();
+            self.assign_again();
         }
         Ok(AddedSubscription { number, inbox, is_first })
     }
 
     /// Removes a subscription.
     pub(super) fn release(&self, topic: &Topic, number: u64) {
-        let was_last = lock(&self.state).remove(topic, number);
+        let was_last = self.change(|state| state.remove(topic, number));
         if was_last {
-            self.changed();
+            self.assign_again();
         }
     }
 
     /// Records the task that assigns topics.
-    pub(super) fn running(&self, task: AbortHandle) {
-        let mut state = lock(&self.state);
-        if state.is_closed {
-            task.abort();
-        } else {
-            state.task = Some(task);
-        }
+    pub(super) fn set_task(&self, task: AbortHandle) {
+        self.change(|state| state.set_task(task));
     }
 
     /// Records the task of a connection.
-    pub(super) fn started(&self, link: u64, task: AbortHandle) {
-        match lock(&self.state).link(link) {
-            Some(link) => link.task = Some(task),
-            // It is not needed any more.
-            None => task.abort(),
-        }
+    pub(super) fn set_link_task(&self, link: u64, task: AbortHandle) {
+        self.change(|state| state.set_link_task(link, task));
     }
 
     /// Ends all subscriptions, because their runtime has ended.
-    pub(super) fn abandon(&self) {
-        let mut state = lock(&self.state);
+    pub(super) fn end_with_runtime(&self) {
         let error = Error::connection_lost("its runtime has ended");
-        state.inboxes().for_each(|inbox| inbox.end(Some(error.clone())));
-        state.is_closed = true;
-        let links = std::mem::take(&mut state.links);
-        drop(state);
-        drop(links);
+        self.change(|state| state.end(Some(&error)));
     }
 
     /// Ends all subscriptions.
     pub(crate) fn close(&self) {
-        let mut state = lock(&self.state);
-        state.is_closed = true;
-        state.inboxes().for_each(|inbox| inbox.end(None));
-        state.clear();
-        let (links, task) = (std::mem::take(&mut state.links), state.task.take());
-        // Ending a task may drop what it holds.
-        drop(state);
-        drop(links);
-        if let Some(task) = task {
-            task.abort();
-        }
+        self.change(|state| state.end(None));
     }
 
     pub(crate) fn status(&self) -> SubscriptionStatus {
         let state = lock(&self.state);
+        let is_open = |stage| stage == LinkStage::Open;
         SubscriptionStatus {
-            subscriptions: state.topics.values().map(BTreeMap::len).sum(),
-            connections: state.links.iter().filter(|link| link.is_open).count(),
+            subscriptions: state.subscriptions(),
+            connections: state.links().iter().filter(|link| is_open(link.stage)).count(),
         }
     }
 
-    /// Why the last attempt to connect failed, if it did.
-    pub(super) fn failure(&self) -> Option<Error> {
-        lock(&self.state).failure.clone()
-    }
-
-    fn changed(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    /// Returns why a topic is not confirmed, if that is known.
+    pub(super) fn failure(&self, topic: &Topic) -> Option<Error> {
+        lock(&self.state).failure(topic)
     }
 
     // What the task that assigns topics asks and reports.
 
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    /// Waits until topics, or the state of a connection, change. Only that task waits.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Whether a connection is open.
     pub(super) fn is_connected(&self) -> bool {
-        lock(&self.state).links.iter().any(|link| link.is_open)
+        lock(&self.state).links().iter().any(|link| link.stage == LinkStage::Open)
     }
 
     /// Whether the last attempt to connect to a node failed.
     pub(super) fn is_failing(&self, node: &Arc<Node>) -> bool {
-        lock(&self.state).links.iter().any(|link| Arc::ptr_eq(&link.node, node) && link.is_failing)
+        let state = lock(&self.state);
+        state.links().iter().any(|link| Arc::ptr_eq(&link.node, node) && link.stage == LinkStage::Failing)
     }
 
-    /// Records why no subscription can be confirmed for now.
-    pub(super) fn delayed(&self, error: Error) {
-        lock(&self.state).failure = Some(error);
+    /// Whether no node serves some topic now.
+    pub(super) fn has_unserved(&self) -> bool {
+        lock(&self.state).has_unserved()
+    }
+
+    /// Records why topics can't be assigned now.
+    pub(super) fn cannot_assign(&self, error: Error) {
+        self.change(|state| state.set_failure(error));
     }
 
     /// Waits until no topic is left.
-    pub(super) async fn unused(&self, changes: &mut watch::Receiver<u64>) {
-        while !lock(&self.state).topics.is_empty() {
-            // The sender is a part of the hub.
-            let _ = changes.changed().await;
+    pub(super) async fn unused(&self) {
+        while lock(&self.state).is_used() {
+            self.changed().await;
         }
     }
 
     /// Closes all connections if no topic is left. Then the task that assigns topics ends: the next
     /// subscription starts it again.
     pub(super) fn end_if_unused(&self) -> bool {
-        let mut state = lock(&self.state);
-        if !state.topics.is_empty() {
-            return false;
-        }
-        (state.is_running, state.failure) = (false, None);
-        let (links, task) = (std::mem::take(&mut state.links), state.task.take());
-        drop(state);
-        drop((links, task));
-        true
+        self.change(HubState::end_if_unused)
     }
 
-    /// Assigns topics to nodes: all of them, or those that are new since the same plan was used.
+    /// Assigns topics to nodes: `all` of them, or the new ones and those that no node served.
     /// Returns the connections to open.
     pub(super) fn assign(&self, plan: &Plan<'_>, all: bool) -> Vec<AddedLink> {
-        let mut state = lock(&self.state);
-        if all { state.assign_all(plan) } else { state.assign_new(plan) }
+        self.change(|state| if all { state.assign_all(plan) } else { state.assign_new(plan) })
     }
 
     // What the task of a connection asks and reports.
@@ -192,289 +169,55 @@ impl Hub {
         link: u64,
         others: impl IntoIterator<Item = ServerTopic>,
     ) -> Option<Vec<(ServerTopic, bool)>> {
-        lock(&self.state).review(link, others)
+        self.change(|state| state.review(link, others))
     }
 
     /// Whether the node of a connection was chosen from the map of a cluster.
     pub(super) fn is_of_cluster(&self, link: u64) -> bool {
-        lock(&self.state).link(link).is_some_and(|link| link.is_of_cluster)
+        lock(&self.state).links().iter().any(|known| known.number == link && known.is_of_cluster)
     }
 
     /// Has the nodes looked at again.
     pub(super) fn assign_again(&self) {
-        self.changed();
+        self.changed.notify_one();
     }
 
     /// Records that a connection is open. Nothing is confirmed on it yet.
     pub(super) fn opened(&self, link: u64) {
-        let mut state = lock(&self.state);
-        state.failure = None;
-        if let Some(link) = state.link(link) {
-            link.opened();
-        }
+        self.change(|state| state.opened(link));
     }
 
     /// Records that a connection was lost, or could not be opened.
-    pub(super) fn lost(&self, link: u64, error: &Error, is_failing: bool) {
-        let mut state = lock(&self.state);
-        state.failure = Some(error.clone());
-        let Some(link) = state.link(link) else { return };
-        (link.is_open, link.is_failing) = (false, is_failing);
-        link.confirmed.clear();
-        // Waiting helps only if the server may come back.
-        if !error.is_outage() {
-            let topics: Vec<Topic> = link.wanted.iter().cloned().collect();
-            let subscribers = topics.iter().flat_map(|topic| state.subscribers(topic));
-            subscribers.filter(|inbox| inbox.is_pending()).for_each(|inbox| inbox.failed(error.clone()));
-        }
-        drop(state);
-        self.changed();
+    pub(super) fn lost(&self, link: u64, error: &Error, stage: LinkStage) {
+        self.change(|state| state.lost(link, error, stage));
+        self.assign_again();
     }
 
     /// Records that the server has confirmed a topic.
     pub(super) fn confirmed(&self, link: u64, topic: &ServerTopic) {
-        lock(&self.state).confirmed(link, topic);
+        self.change(|state| state.confirmed(link, topic));
     }
 
     /// Records that the server has ended the subscription to a topic by itself.
     pub(super) fn unconfirmed(&self, link: u64, topic: &ServerTopic) {
-        if let Some(link) = lock(&self.state).link(link) {
-            link.confirmed.remove(topic);
-        }
+        self.change(|state| state.unconfirmed(link, topic));
     }
 
-    /// Reports that the server refuses a topic. A subscription that was confirmed before is told
-    /// only the first time.
-    pub(super) fn refused(&self, link: u64, topic: &ServerTopic, error: &Error, is_first: bool) {
-        let state = lock(&self.state);
-        let topics = state.topics_of(link, topic.kind, &topic.name);
-        let subscribers = topics.iter().flat_map(|topic| state.subscribers(topic));
-        let told = subscribers.filter(|inbox| is_first || inbox.is_pending());
-        told.for_each(|inbox| inbox.failed(error.clone()));
+    /// Records that the server refuses a topic. `is_temporary` says that it may accept it soon;
+    /// otherwise, the subscriptions are told.
+    pub(super) fn refused(&self, link: u64, topic: &ServerTopic, error: &Error, is_temporary: bool) {
+        self.change(|state| state.refused(link, topic, error, is_temporary));
     }
 
     /// Returns the subscriptions that receive a message of this topic from this connection.
     pub(super) fn receivers(&self, link: u64, kind: TopicKind, name: &str) -> Vec<Arc<Inbox>> {
-        let state = lock(&self.state);
-        let topics = state.topics_of(link, kind, name);
-        topics.iter().flat_map(|topic| state.subscribers(topic)).cloned().collect()
+        lock(&self.state).receivers(link, kind, name)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{HashSet, VecDeque};
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::time::Instant;
-
-    use super::*;
-    use crate::config::Settings;
-    use crate::connect::attempt::Origin;
-    use crate::connect::facts::ServerFacts;
-    use crate::connect::subscription::progress::LinkProgress;
-
-    fn node() -> Arc<Node> {
-        let settings = Arc::<Settings>::default();
-        let facts = Arc::new(ServerFacts::new(&settings));
-        Arc::new(Node::new(Origin::new(settings, facts, Handle::current(), Arc::default())))
-    }
-
-    fn topic(name: &str) -> Topic {
-        Topic::channel(name.to_owned(), None)
-    }
-
-    /// One topic of a connection, step by step. Another topic keeps the connection open.
-    struct World {
-        hub: Hub,
-        plan: Plan<'static>,
-        link: u64,
-        is_assigned: bool,
-        progress: LinkProgress,
-        /// Whether each command subscribes.
-        commands: VecDeque<bool>,
-        replies: VecDeque<bool>,
-        is_subscribed: bool,
-        /// What the application does next: to subscribe, or to drop its subscription.
-        script: VecDeque<bool>,
-        current: Option<AddedSubscription>,
-    }
-
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    enum Step {
-        Application,
-        Assigning,
-        Connection,
-        Server,
-        Reply,
-    }
-
-    const STEPS: [Step; 5] =
-        [Step::Application, Step::Assigning, Step::Connection, Step::Server, Step::Reply];
-
-    impl World {
-        fn new(node: &Arc<Node>) -> Self {
-            let (hub, plan) = (Hub::new(Handle::current()), Plan::Single(Arc::clone(node)));
-            hub.add(&topic("other"), 1).unwrap();
-            let link = hub.assign(&plan, true)[0].number;
-            hub.opened(link);
-            let mut world = Self {
-                hub,
-                plan,
-                link,
-                is_assigned: true,
-                progress: LinkProgress::default(),
-                commands: VecDeque::new(),
-                replies: VecDeque::new(),
-                is_subscribed: false,
-                script: [true, false, true, false, true].into(),
-                current: None,
-            };
-            world.hub.review(world.link, []).unwrap();
-            // It starts with a confirmed subscription.
-            for step in [Step::Application, Step::Assigning, Step::Connection, Step::Server, Step::Reply] {
-                assert!(world.takes(step));
-            }
-            assert!(!world.current.as_ref().unwrap().inbox.is_pending());
-            world
-        }
-
-        /// Takes a step. Returns `false` if it changes nothing.
-        fn takes(&mut self, step: Step) -> bool {
-            match step {
-                Step::Application => match self.script.pop_front() {
-                    Some(true) => self.current = Some(self.hub.add(&topic("a"), 1).unwrap()),
-                    Some(false) => {
-                        let ended = self.current.take().unwrap();
-                        self.hub.release(&topic("a"), ended.number);
-                    }
-                    None => return false,
-                },
-                Step::Assigning => {
-                    assert!(self.hub.assign(&self.plan, false).is_empty());
-                    return !std::mem::replace(&mut self.is_assigned, true);
-                }
-                Step::Connection => {
-                    let reviewed = self.hub.review(self.link, []).unwrap();
-                    let has_news = !reviewed.is_empty();
-                    let wishes = self.progress.compare(reviewed, Instant::now());
-                    let sent = wishes.ending.iter().map(|_| false).chain(wishes.missing.iter().map(|_| true));
-                    self.commands.extend(sent);
-                    return has_news;
-                }
-                Step::Server => match self.commands.pop_front() {
-                    Some(subscribes) => {
-                        self.is_subscribed = subscribes;
-                        self.replies.push_back(subscribes);
-                    }
-                    None => return false,
-                },
-                Step::Reply => {
-                    let server_topic = ServerTopic::from(&topic("a"));
-                    match self.replies.pop_front() {
-                        Some(true) if self.progress.subscribed(&server_topic) => {
-                            self.hub.confirmed(self.link, &server_topic);
-                        }
-                        Some(true) => {}
-                        Some(false) => assert!(!self.progress.unsubscribed(&server_topic)),
-                        None => return false,
-                    }
-                }
-            }
-            self.is_assigned &= step != Step::Application;
-            true
-        }
-
-        /// Equal for equal states.
-        fn fingerprint(&self) -> String {
-            let (state, topic) = (lock(&self.hub.state), topic("a"));
-            let of_server = ServerTopic::from(&topic);
-            let link = &state.links[0];
-            let of_link = (
-                link.wanted.contains(&topic),
-                link.confirmed.contains(&of_server),
-                link.changed.contains(&of_server),
-            );
-            let pending = self.current.as_ref().map(|current| current.inbox.is_pending());
-            format!(
-                "{of_link:?} {:?} {pending:?} {:?} {:?} {} {} {:?}",
-                state.unassigned.contains(&topic),
-                self.commands,
-                self.replies,
-                self.is_subscribed,
-                self.is_assigned,
-                (self.script.len(), self.progress.sent(&of_server)),
-            )
-        }
-
-        /// A subscription that was told to be confirmed receives every message from now on: no
-        /// command that ends it is on the way, or will be sent.
-        fn check(&mut self, taken: &[Step]) {
-            let Some(current) = &self.current else { return };
-            if !current.inbox.is_pending() {
-                assert!(self.is_subscribed && !self.commands.contains(&false), "{taken:?}");
-            }
-        }
-    }
-
-    /// All states that the application, the task that assigns topics, the connection and the server
-    /// can reach, in whatever order they take their steps.
-    #[tokio::test]
-    async fn a_confirmed_subscription_is_never_without_one_at_the_server() {
-        let node = node();
-        let (mut schedules, mut seen, mut ended) = (vec![Vec::new()], HashSet::new(), 0);
-        while let Some(taken) = schedules.pop() {
-            let mut has_next = false;
-            for step in STEPS {
-                let mut world = World::new(&node);
-                assert!(taken.iter().all(|step| world.takes(*step)));
-                if !world.takes(step) {
-                    continue;
-                }
-                has_next = true;
-                let longer: Vec<Step> = taken.iter().copied().chain([step]).collect();
-                world.check(&longer);
-                if seen.insert(world.fingerprint()) {
-                    schedules.push(longer);
-                }
-            }
-            if !has_next {
-                let mut world = World::new(&node);
-                assert!(taken.iter().all(|step| world.takes(*step)));
-                assert!(!world.current.unwrap().inbox.is_pending(), "{taken:?} ends without a confirmation");
-                ended += 1;
-            }
-        }
-        assert!(seen.len() > 100 && ended > 0, "{} states, {ended} ends", seen.len());
-    }
-
-    /// Adding and removing a subscription looks at no other one.
-    #[tokio::test]
-    async fn a_subscription_costs_the_same_however_many_there_are() {
-        let (hub, node, asked) = (Hub::new(Handle::current()), node(), AtomicUsize::new(0));
-        let plan = Plan::Cluster(Box::new(|_: &Topic| {
-            asked.fetch_add(1, Ordering::Relaxed);
-            vec![Arc::clone(&node)]
-        }));
-        let mut link = None;
-        for nth in 0..1000 {
-            let added = hub.add(&topic(&nth.to_string()), 1).unwrap();
-            let opened = hub.assign(&plan, false);
-            if let Some(opened) = opened.first() {
-                hub.opened(opened.number);
-                link = Some(opened.number);
-            }
-            assert_eq!(asked.swap(0, Ordering::Relaxed), 1);
-            let link = link.unwrap();
-            assert_eq!(hub.review(link, []).unwrap(), [(ServerTopic::from(&topic(&nth.to_string())), true)]);
-            if nth % 2 == 1 {
-                hub.release(&topic(&nth.to_string()), added.number);
-                assert!(hub.assign(&plan, false).is_empty());
-                assert_eq!(asked.load(Ordering::Relaxed), 0);
-                let reviewed = hub.review(link, []).unwrap();
-                assert_eq!(reviewed, [(ServerTopic::from(&topic(&nth.to_string())), false)]);
-            }
-        }
-        assert_eq!(hub.status().subscriptions, 500);
+impl Hub {
+    pub(super) fn state(&self) -> std::sync::MutexGuard<'_, HubState> {
+        lock(&self.state)
     }
 }

@@ -1,12 +1,14 @@
 //! The queue of one subscription. Its size is bounded.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::task::coop::{consume_budget, has_budget_remaining};
 use tokio::time::{Instant, timeout};
 
 use super::patience::{PATIENCE, ReaderPatience};
@@ -40,7 +42,7 @@ impl Delivery {
     /// How many bytes it takes in a queue.
     fn cost(&self) -> usize {
         let text = match self {
-            Self::Message { channel, payload } => channel.len() + kept_by(payload.len()),
+            Self::Message { channel, payload } => kept_by(channel.len()) + kept_by(payload.len()),
             _ => 0,
         };
         FIXED_BYTES + text
@@ -66,6 +68,8 @@ enum Stage {
     Ended,
 }
 
+/// Waking or dropping a waker runs code of the application, which may drop the subscription. So the
+/// methods that wake the reader return its waker, and the caller uses it when nothing is locked.
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<InboxState>,
@@ -78,7 +82,7 @@ struct InboxState {
     queue: VecDeque<Delivery>,
     messages: usize,
     bytes: usize,
-    most: usize,
+    capacity: usize,
     /// How many messages were dropped since the last one that was kept.
     dropped: u64,
     /// How long the connection may still wait for the reader. It is renewed when the reader has
@@ -94,14 +98,13 @@ struct InboxState {
 
 impl InboxState {
     fn is_full(&self, cost: usize) -> bool {
-        self.messages >= self.most || (self.messages > 0 && self.bytes + cost > MOST_BYTES)
+        self.messages >= self.capacity || (self.messages > 0 && self.bytes + cost > MOST_BYTES)
     }
 
     fn push(&mut self, delivery: Delivery) {
         self.messages += usize::from(delivery.is_message());
         self.bytes += delivery.cost();
         self.queue.push_back(delivery);
-        self.wake();
     }
 
     /// Adds what is not a message. Between two messages, there is at most one of each sort, so the
@@ -132,21 +135,24 @@ impl InboxState {
         }
     }
 
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+    /// Stores the waker of the reader. The caller drops the returned one when the state is not
+    /// locked any more.
+    fn set_waker(&mut self, waker: &Waker) -> Option<Waker> {
+        match &self.waker {
+            Some(before) if before.will_wake(waker) => None,
+            _ => self.waker.replace(waker.clone()),
         }
     }
 }
 
 impl Inbox {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
             state: Mutex::new(InboxState {
                 queue: VecDeque::new(),
                 messages: 0,
                 bytes: 0,
-                most,
+                capacity,
                 dropped: 0,
                 patience: PATIENCE,
                 stage: Stage::Pending,
@@ -192,6 +198,9 @@ impl Inbox {
         }
         state.push_dropped();
         state.push(message.clone());
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
         true
     }
 
@@ -210,7 +219,8 @@ impl Inbox {
 
     /// Records that a server has confirmed the subscription. `is_complete` says that all servers
     /// have that must.
-    pub(super) fn confirmed(&self, is_complete: bool) {
+    #[must_use]
+    pub(super) fn confirmed(&self, is_complete: bool) -> Option<Waker> {
         let mut state = lock(&self.state);
         match state.stage {
             Stage::Established => {
@@ -218,12 +228,10 @@ impl Inbox {
                 // Two reconnections without a message between them are one gap.
                 state.push_report(Delivery::Resubscribed);
             }
-            Stage::Pending if is_complete => {
-                state.stage = Stage::Established;
-                state.wake();
-            }
-            Stage::Pending | Stage::Ended => {}
+            Stage::Pending if is_complete => state.stage = Stage::Established,
+            Stage::Pending | Stage::Ended => return None,
         }
+        state.waker.take()
     }
 
     /// Whether the subscription still waits for a confirmation.
@@ -232,28 +240,30 @@ impl Inbox {
     }
 
     /// Reports a failure. It ends a subscription that was never confirmed.
-    pub(super) fn failed(&self, error: Error) {
+    #[must_use]
+    pub(super) fn failed(&self, error: Error) -> Option<Waker> {
         let mut state = lock(&self.state);
         match state.stage {
             Stage::Pending => {
                 state.stage = Stage::Ended;
                 state.failure = Some(error);
-                state.wake();
             }
             Stage::Established => {
                 state.push_dropped();
                 state.push_report(Delivery::Failed(error));
             }
-            Stage::Ended => {}
+            Stage::Ended => return None,
         }
+        state.waker.take()
     }
 
     /// Ends the subscription. What was received can still be read.
-    pub(super) fn end(&self, error: Option<Error>) {
+    #[must_use]
+    pub(super) fn end(&self, error: Option<Error>) -> Option<Waker> {
         let mut state = lock(&self.state);
         let before = std::mem::replace(&mut state.stage, Stage::Ended);
         match (before, error) {
-            (Stage::Ended, _) => return,
+            (Stage::Ended, _) => return None,
             (Stage::Pending, error) => state.failure = error,
             (Stage::Established, error) => {
                 state.push_dropped();
@@ -262,7 +272,7 @@ impl Inbox {
                 }
             }
         }
-        state.wake();
+        state.waker.take()
     }
 
     /// Records that nothing will be read any more.
@@ -278,7 +288,9 @@ impl Inbox {
             Stage::Established => Poll::Ready(Ok(())),
             Stage::Ended => Poll::Ready(Err(state.failure.take().unwrap_or_else(Error::closed))),
             Stage::Pending => {
-                state.waker = Some(context.waker().clone());
+                let before = state.set_waker(context.waker());
+                drop(state);
+                drop(before);
                 Poll::Pending
             }
         }
@@ -290,19 +302,29 @@ impl Inbox {
         if state.queue.is_empty() {
             state.push_dropped();
         }
+        if !state.queue.is_empty() && !has_budget_remaining() {
+            // Other tasks of the thread have their turn first.
+            drop(state);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         match state.queue.pop_front() {
             Some(delivery) => {
                 state.messages -= usize::from(delivery.is_message());
                 state.bytes -= delivery.cost();
                 drop(state);
                 self.room.notify_waiters();
+                // Ready at once, because there is a budget.
+                let _ = pin!(consume_budget()).poll(context);
                 Poll::Ready(Some(delivery))
             }
             None if state.stage == Stage::Ended => Poll::Ready(None),
             None => {
                 // The reader keeps up.
                 state.patience = PATIENCE;
-                state.waker = Some(context.waker().clone());
+                let before = state.set_waker(context.waker());
+                drop(state);
+                drop(before);
                 Poll::Pending
             }
         }
@@ -323,9 +345,9 @@ mod tests {
     }
 
     /// A confirmed subscription.
-    fn inbox(most: usize) -> Arc<Inbox> {
-        let inbox = Arc::new(Inbox::new(most));
-        inbox.confirmed(true);
+    fn inbox(capacity: usize) -> Arc<Inbox> {
+        let inbox = Arc::new(Inbox::new(capacity));
+        let _ = inbox.confirmed(true);
         inbox
     }
 
@@ -353,8 +375,32 @@ mod tests {
         deliver(&inbox, "e").await;
         assert_eq!((next(&inbox).await, next(&inbox).await), ("lagged 2".into(), "e".into()));
         // Nothing more was dropped.
-        inbox.end(None);
+        let _ = inbox.end(None);
         assert_eq!(next(&inbox).await, "None");
+    }
+
+    /// Also if it skips all of them, as a pattern does.
+    #[tokio::test]
+    async fn a_reader_of_many_messages_lets_other_tasks_run() {
+        let inbox = inbox(1000);
+        for _ in 0..1000 {
+            deliver(&inbox, "a").await;
+        }
+        let read_in_one_poll = || {
+            poll_fn(|context| {
+                let read = std::iter::from_fn(|| match inbox.poll_next(context) {
+                    Poll::Ready(delivery) => delivery,
+                    Poll::Pending => None,
+                });
+                Poll::Ready(read.count())
+            })
+        };
+        let mut read = vec![read_in_one_poll().await];
+        assert!(read[0] < 500, "{read:?}");
+        while read.iter().sum::<usize>() < 1000 {
+            tokio::task::yield_now().await;
+            read.push(read_in_one_poll().await);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -397,7 +443,7 @@ mod tests {
             deliver(&inbox, "b").await;
         }
         assert!(start.elapsed() > Duration::ZERO && start.elapsed() <= PATIENCE, "{:?}", start.elapsed());
-        inbox.end(None);
+        let _ = inbox.end(None);
         let seen = reading.await.unwrap();
         let read = |text: &str| seen.iter().filter(|seen| *seen == text).count();
         let lagged = seen.iter().filter_map(|seen| seen.strip_prefix("lagged ")?.parse::<usize>().ok());
@@ -448,12 +494,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn gaps_are_told_once_and_in_order() {
         let inbox = Inbox::new(8);
-        inbox.confirmed(false);
+        let _ = inbox.confirmed(false);
         assert!(inbox.is_pending());
-        inbox.confirmed(true);
+        let _ = inbox.confirmed(true);
         deliver(&inbox, "a").await;
-        inbox.confirmed(true);
-        inbox.confirmed(true);
+        let _ = inbox.confirmed(true);
+        let _ = inbox.confirmed(true);
         deliver(&inbox, "b").await;
         assert_eq!(next(&inbox).await, "a");
         assert_eq!(next(&inbox).await, "Some(Resubscribed)");
@@ -467,8 +513,8 @@ mod tests {
         deliver(&inbox, "a").await;
         for _ in 0..100 {
             deliver(&inbox, "b").await;
-            inbox.failed(Error::closed());
-            inbox.confirmed(true);
+            let _ = inbox.failed(Error::closed());
+            let _ = inbox.confirmed(true);
         }
         let mut seen = Vec::new();
         for _ in 0..4 {
@@ -476,7 +522,7 @@ mod tests {
         }
         // The last report says that it is subscribed again.
         assert_eq!(seen, ["a", "lagged 100", "failed", "Some(Resubscribed)"]);
-        inbox.end(None);
+        let _ = inbox.end(None);
         assert_eq!(next(&inbox).await, "None");
         assert_eq!(lock(&inbox.state).bytes, 0);
     }
@@ -488,9 +534,9 @@ mod tests {
             [|inbox: &Inbox, error| inbox.failed(error), |inbox: &Inbox, error| inbox.end(Some(error))]
         {
             let inbox = Inbox::new(8);
-            inbox.confirmed(false);
+            let _ = inbox.confirmed(false);
             deliver(&inbox, "a").await;
-            ends(&inbox, Error::server("NOPERM no permission"));
+            let _ = ends(&inbox, Error::server("NOPERM no permission"));
             let error = poll_fn(|context| inbox.poll_established(context)).await.unwrap_err();
             assert_eq!(error.code(), Some("NOPERM"));
         }

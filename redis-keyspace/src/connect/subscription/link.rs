@@ -7,16 +7,19 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::entry::LinkStage;
 use super::hub::Hub;
 use super::nodes::SubscriptionNodes;
 use super::patience::ReaderPatience;
-use super::progress::{LinkProgress, Wishes};
+use super::progress::{LONGEST_IF_TEMPORARY, LONGEST_RETRY, LinkProgress, TopicCommands};
+use super::reauthentication::LinkCredentials;
 use super::session::{Arrival, SentCommand, SubscriptionSession};
 use super::topic::{ServerTopic, TopicKind};
 use crate::connect::attempt::Attempt;
 use crate::connect::credentials::IssuedCredentials;
 use crate::connect::node::Node;
-use crate::error::{Error, ErrorKind};
+use crate::connect::reauthentication::note_reauthentication;
+use crate::error::Error;
 use crate::time::Backoff;
 
 /// The pauses between attempts to connect.
@@ -35,40 +38,26 @@ pub(super) async fn keep_link(
     let pauses = || Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut pause = pauses();
     loop {
-        let generation = node.facts.generation();
         // Subscribed before the master is asked for, so that no replacement is missed.
-        let mut replaced = node.facts.replacements();
+        let mut replaced = node.facts.generations();
         match origin.attempt(|| SubscriptionSession::open(&node.settings, &node.facts)).await {
             Attempt::Connected(session) => {
                 wait_for_place(&hub, number, &wake, &nodes).await;
                 hub.opened(number);
-                let mut link = Link {
-                    hub: &hub,
-                    number,
-                    node: &node,
-                    nodes: &nodes,
-                    session,
-                    generation,
-                    progress: LinkProgress::default(),
-                    unclear: Vec::new(),
-                    patience: ReaderPatience::new(),
-                    heard: Instant::now(),
-                    is_confirmed: false,
-                    is_settled: false,
-                };
+                let mut link = Link::new(&hub, number, &node, &nodes, session);
                 let error = tokio::select! {
                     error = link.run(&wake) => error,
                     // Messages are published at the new master.
-                    _ = replaced.changed() => Error::connection_lost("another server is the master now"),
+                    _ = replaced.changed() => Error::connection_lost("the server was replaced"),
                 };
                 if link.is_confirmed {
                     pause = pauses();
                 }
                 drop(link);
                 origin.lost(&error, true);
-                hub.lost(number, &error, false);
+                hub.lost(number, &error, LinkStage::Connecting);
             }
-            Attempt::Failed(error, _) => hub.lost(number, &error, true),
+            Attempt::Failed(error, _) => hub.lost(number, &error, LinkStage::Failing),
         }
         sleep(pause.pause()).await;
     }
@@ -84,30 +73,52 @@ async fn wait_for_place(hub: &Hub, number: u64, wake: &Notify, nodes: &Arc<dyn S
 }
 
 /// An open connection.
-struct Link<'l> {
+pub(super) struct Link<'l> {
     hub: &'l Hub,
     number: u64,
     node: &'l Arc<Node>,
     nodes: &'l Arc<dyn SubscriptionNodes>,
     session: SubscriptionSession,
-    /// The generation of connections that it belongs to.
-    generation: u64,
+    credentials: LinkCredentials,
     progress: LinkProgress,
     /// Topics to look at again, because of what the server sent.
     unclear: Vec<ServerTopic>,
     /// How long slow readers may still hold it up.
     patience: ReaderPatience,
-    /// When something arrived last, or when a command was sent after that.
+    /// When something arrived last, or when a command was sent while no reply was outstanding.
     heard: Instant,
     /// Whether the server has confirmed anything.
     is_confirmed: bool,
-    /// Whether the hub was asked for changes, and has reported none since.
+    /// Whether the topics were reviewed after the last wake-up.
     is_settled: bool,
 }
 
-impl Link<'_> {
+impl<'l> Link<'l> {
+    pub(super) fn new(
+        hub: &'l Hub,
+        number: u64,
+        node: &'l Arc<Node>,
+        nodes: &'l Arc<dyn SubscriptionNodes>,
+        session: SubscriptionSession,
+    ) -> Self {
+        Self {
+            hub,
+            number,
+            node,
+            nodes,
+            credentials: LinkCredentials::of(&session),
+            session,
+            progress: LinkProgress::default(),
+            unclear: Vec::new(),
+            patience: ReaderPatience::new(),
+            heard: Instant::now(),
+            is_confirmed: false,
+            is_settled: false,
+        }
+    }
+
     /// Keeps the connection subscribed. Returns why it ended.
-    async fn run(&mut self, wake: &Notify) -> Error {
+    pub(super) async fn run(&mut self, wake: &Notify) -> Error {
         let failure = loop {
             if let Err(error) = self.step(wake).await {
                 break error;
@@ -121,7 +132,7 @@ impl Link<'_> {
         let mut has_arrived = false;
         while let Some(arrival) = self.session.next()? {
             has_arrived = true;
-            self.take(arrival).await?;
+            self.handle(arrival).await?;
         }
         let now = Instant::now();
         if has_arrived {
@@ -130,20 +141,16 @@ impl Link<'_> {
         }
         self.unclear.extend(self.progress.due(now));
         if !std::mem::replace(&mut self.is_settled, true) || !self.unclear.is_empty() {
-            self.synchronize(now).await?;
+            self.synchronize().await?;
         }
-        if self.node.facts.generation() != self.generation {
-            return Err(Error::connection_lost("the server was replaced"));
-        }
-        let (next_check, cache) = (self.next_check(), self.node.facts.credentials.clone());
-        let issued = self.session.issued.clone().filter(|_| self.session.speaks_resp3);
-        let limit = self.node.settings.connect_timeout;
-        let newer = async {
-            match (issued, &cache) {
-                (Some(issued), Some(cache)) => cache.newer_than(issued.number(), limit).await,
-                _ => std::future::pending().await,
+        let next_check = self.next_check();
+        let next_check = async {
+            match next_check {
+                Some(next_check) => sleep_until(next_check).await,
+                None => std::future::pending().await,
             }
         };
+        let newer = self.credentials.newer(self.node);
         // What has arrived is read before the time is looked at: a server whose messages wait here
         // is not silent. What comes before is rare, so it can't keep the connection from reading.
         tokio::select! {
@@ -157,31 +164,36 @@ impl Link<'_> {
                 self.heard = Instant::now();
                 outcome
             }
-            () = sleep_until(next_check) => self.check_silence().await,
+            () = next_check => self.check_silence().await,
         }
     }
 
     /// Subscribes and unsubscribes where what is wanted differs from what was requested.
-    async fn synchronize(&mut self, now: Instant) -> Result<(), Error> {
+    async fn synchronize(&mut self) -> Result<(), Error> {
         let Some(reviewed) = self.hub.review(self.number, self.unclear.drain(..)) else {
             // It is no longer needed, so this task is being aborted.
             return std::future::pending().await;
         };
-        let Wishes { ending, missing } = self.progress.compare(reviewed, now);
-        let has_news = !missing.is_empty() || !ending.is_empty();
-        if has_news && !self.session.is_owed() {
-            self.heard = now;
+        let TopicCommands { unsubscribe, subscribe } = self.progress.compare(reviewed);
+        if !unsubscribe.is_empty() {
+            self.about_to_send().subscribe(unsubscribe, false).await?;
         }
-        if !ending.is_empty() {
-            self.session.subscribe(ending, false).await?;
-        }
-        if !missing.is_empty() {
-            self.session.subscribe(missing, true).await?;
+        if !subscribe.is_empty() {
+            self.about_to_send().subscribe(subscribe, true).await?;
         }
         Ok(())
     }
 
-    async fn take(&mut self, arrival: Arrival) -> Result<(), Error> {
+    /// Returns the session to send a command. All commands are sent through this: while the server
+    /// owes nothing, it may be silent for any time, so its silence counts from the command on.
+    fn about_to_send(&mut self) -> &mut SubscriptionSession {
+        if !self.session.is_owed() {
+            self.heard = Instant::now();
+        }
+        &mut self.session
+    }
+
+    async fn handle(&mut self, arrival: Arrival) -> Result<(), Error> {
         match arrival {
             Arrival::Message { kind, name, message } => {
                 let Ok(name) = str::from_utf8(&name) else { return Ok(()) };
@@ -210,27 +222,24 @@ impl Link<'_> {
             }
             Arrival::Unanswered(sent) => {
                 for sent in sent {
-                    if let SentCommand::Subscribe(topics) | SentCommand::Unsubscribe(topics) = sent {
-                        topics.iter().for_each(|topic| self.progress.forget(topic));
-                        self.unclear.extend(topics);
+                    match sent {
+                        SentCommand::Subscribe(topics) | SentCommand::Unsubscribe(topics) => {
+                            topics.iter().for_each(|topic| self.progress.forget(topic));
+                            self.unclear.extend(topics);
+                        }
+                        // Servers that do not reply to an AUTH have rejected it.
+                        SentCommand::Authenticate(issued) => {
+                            let rejected = "WRONGPASS the server did not reply to AUTH";
+                            self.reauthenticated(&issued, Err(&Error::server(rejected)));
+                        }
+                        SentCommand::Ping => {}
                     }
                 }
             }
-            Arrival::Refused(SentCommand::Authenticate, error) => {
-                event!(
-                    warn,
-                    "the connection for subscriptions could not log in with new credentials",
-                    error = error.code().unwrap_or("no reply")
-                );
-                if let (Some(cache), Some(issued)) = (&self.node.facts.credentials, &self.session.issued) {
-                    cache.reject(issued);
-                }
+            Arrival::Refused(SentCommand::Authenticate(issued), error) => {
+                self.reauthenticated(&issued, Err(&error));
             }
-            Arrival::Authenticated => {
-                if let (Some(cache), Some(issued)) = (&self.node.facts.credentials, &self.session.issued) {
-                    cache.accept(issued);
-                }
-            }
+            Arrival::Authenticated(issued) => self.reauthenticated(&issued, Ok(())),
             Arrival::Refused(SentCommand::Ping, _) | Arrival::Other => {}
         }
         Ok(())
@@ -240,6 +249,7 @@ impl Link<'_> {
     /// is tried on its own.
     async fn refused(&mut self, topics: Vec<ServerTopic>, error: &Error) -> Result<(), Error> {
         let is_one_of_several = topics.len() > 1;
+        let mut again = Vec::new();
         for topic in topics {
             if !self.progress.refused(&topic, true) {
                 // It was unsubscribed meanwhile.
@@ -247,10 +257,13 @@ impl Link<'_> {
             }
             if is_one_of_several {
                 self.progress.requested_again(&topic);
-                self.session.subscribe(vec![topic], true).await?;
+                again.push(topic);
                 continue;
             }
-            let is_first = self.progress.postpone(&topic, Instant::now());
+            let is_temporary = is_temporary(error);
+            let longest = if is_temporary { LONGEST_IF_TEMPORARY } else { LONGEST_RETRY };
+            self.progress.postpone(&topic, Instant::now(), longest);
+            self.hub.refused(self.number, &topic, error, is_temporary);
             if topic.kind == TopicKind::Shard
                 && error.redirect().is_some()
                 && let Some(cluster) = self.nodes.cluster()
@@ -258,31 +271,35 @@ impl Link<'_> {
                 // The slot has another owner. The topic is assigned to it when the map has changed.
                 let _ = cluster.after(error, Some(self.node));
                 self.hub.assign_again();
-            } else if is_temporary(error) {
-                self.hub.delayed(error.clone());
-            } else {
-                // The permissions may come back.
-                self.hub.refused(self.number, &topic, error, is_first);
             }
+        }
+        if !again.is_empty() {
+            self.about_to_send().subscribe_to_each(again).await?;
         }
         Ok(())
     }
 
     async fn authenticate(&mut self, newer: Arc<IssuedCredentials>) -> Result<(), Error> {
-        self.session.authenticate(&newer).await?;
-        self.session.issued = Some(newer);
-        Ok(())
+        self.credentials.sent(&newer);
+        self.about_to_send().authenticate(newer).await
+    }
+
+    /// Records the outcome of an `AUTH`.
+    fn reauthenticated(&mut self, issued: &IssuedCredentials, outcome: Result<(), &Error>) {
+        let facts = &self.node.facts;
+        if let Some(cache) = &facts.credentials {
+            note_reauthentication(outcome.err(), issued, cache, &facts.server_name());
+        }
+        self.credentials.answered(issued, outcome.is_ok());
     }
 
     /// When to look at the connection if nothing arrives before.
-    fn next_check(&self) -> Instant {
+    fn next_check(&self) -> Option<Instant> {
         let settings = &self.node.settings;
         let silent = self.heard + silence_limit(settings.timeout);
         let ping = settings.ping_interval.map(|interval| self.heard + interval);
         let of_server = if self.session.is_owed() { Some(silent) } else { ping };
-        // Without any limit, the generation is still checked now and then.
-        let latest = Instant::now() + Duration::from_secs(60);
-        self.progress.next_retry().into_iter().chain(of_server).fold(latest, Instant::min)
+        self.progress.next_retry().into_iter().chain(of_server).min()
     }
 
     /// Sends a PING if the server was silent for long. Fails if it owes a reply and is silent.
@@ -294,8 +311,7 @@ impl Link<'_> {
                 return Err(Error::connection_lost(format!("the server was silent for {silence:.1?}")));
             }
         } else if settings.ping_interval.is_some_and(|interval| self.heard + interval <= now) {
-            self.heard = now;
-            self.session.ping().await?;
+            self.about_to_send().ping().await?;
         }
         Ok(())
     }
@@ -306,11 +322,8 @@ fn silence_limit(timeout: Duration) -> Duration {
     timeout.max(Duration::from_secs(1))
 }
 
-/// Whether the server may accept the same command soon.
+/// Whether the server may accept the same command soon. Otherwise the permissions of the user must
+/// change.
 fn is_temporary(error: &Error) -> bool {
-    error.kind() == ErrorKind::Unavailable
-        || matches!(
-            error.code(),
-            Some("MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN")
-        )
+    error.is_outage() || error.is_not_run()
 }

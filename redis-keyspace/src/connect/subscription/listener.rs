@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::hub::Hub;
 use super::inbox::{Delivery, Inbox};
@@ -25,7 +25,7 @@ impl Listener {
         match deadline.bound(Budget::Reply, confirmed).await {
             Ok(outcome) => outcome,
             // The reason is more useful than the deadline.
-            Err(late) => Err(self.hub.failure().unwrap_or(late)),
+            Err(late) => Err(self.hub.failure(&self.topic).unwrap_or(late)),
         }
     }
 
@@ -36,7 +36,7 @@ impl Listener {
 
     /// Ends the subscription. What was received can still be read.
     pub(crate) fn end(&self) {
-        self.inbox.end(None);
+        self.inbox.end(None).into_iter().for_each(Waker::wake);
     }
 }
 

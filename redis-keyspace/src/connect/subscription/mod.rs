@@ -9,17 +9,29 @@
 //! What is wanted and what a server has confirmed are two sets. A connection compares them until
 //! they are equal, also after it was lost. So it does not matter how often it is lost meanwhile.
 
+mod entry;
 mod hub;
+#[cfg(test)]
+mod hub_tests;
 mod inbox;
 mod link;
+#[cfg(feature = "embedded")]
+#[cfg(test)]
+mod link_tests;
 mod listener;
 mod nodes;
 mod patience;
 mod places;
 mod progress;
+mod reauthentication;
 mod session;
+#[cfg(feature = "embedded")]
+#[cfg(test)]
+mod session_tests;
 mod start;
 mod state;
+#[cfg(test)]
+mod state_tests;
 mod topic;
 
 pub(in crate::connect) use hub::Hub;

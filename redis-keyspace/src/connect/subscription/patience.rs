@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// The longest time in a row. Meanwhile, the server keeps the messages of all subscriptions of the
 /// connection.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
-/// What part of the time in which nothing is held up may be spent on holding up later.
+/// A quarter of the time without waiting is added to the budget.
 const REGAINED: u32 = 4;
 
 /// The time that a connection may still spend on waiting for all its readers together. It comes

@@ -10,7 +10,10 @@ use crate::time::Backoff;
 
 /// The pauses before a topic that the server refuses is tried again.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// The longest pause if the server may accept the topic soon, as after an outage.
+pub(super) const LONGEST_IF_TEMPORARY: Duration = Duration::from_millis(500);
+/// The longest pause otherwise: the permissions of the user have to change.
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 /// The topics that commands were sent for on the current connection.
 #[derive(Default)]
@@ -29,7 +32,8 @@ struct TopicProgress {
     owed: u32,
     /// When to try again, if the server refused the last command.
     again: Option<Instant>,
-    pauses: Option<Backoff>,
+    /// The pauses between attempts, and their upper bound.
+    pauses: Option<(Backoff, Duration)>,
 }
 
 impl TopicProgress {
@@ -50,31 +54,32 @@ impl TopicProgress {
 
 /// What is to be sent.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
-    pub(super) ending: Vec<ServerTopic>,
-    pub(super) missing: Vec<ServerTopic>,
+pub(super) struct TopicCommands {
+    pub(super) unsubscribe: Vec<ServerTopic>,
+    pub(super) subscribe: Vec<ServerTopic>,
 }
 
 impl LinkProgress {
-    /// Compares what is wanted with what was sent. The caller sends what this returns.
-    pub(super) fn compare(&mut self, reviewed: Vec<(ServerTopic, bool)>, now: Instant) -> Wishes {
-        let mut wishes = Wishes::default();
+    /// Compares what is wanted with what was sent. The caller sends what this returns. A refused
+    /// topic is sent again, although its time may not have come.
+    pub(super) fn compare(&mut self, reviewed: Vec<(ServerTopic, bool)>) -> TopicCommands {
+        let mut commands = TopicCommands::default();
         for (topic, is_wanted) in reviewed {
             let known = self.topics.get(&topic);
             let subscribes = known.is_some_and(|known| known.subscribes);
-            let again = known.and_then(|known| known.again);
-            if is_wanted && (!subscribes || again.is_some_and(|again| again <= now)) {
+            let is_refused = known.is_some_and(|known| known.again.is_some());
+            if is_wanted && (!subscribes || is_refused) {
                 self.forget_refusal(&topic);
                 self.topics.entry(topic.clone()).or_default().sent(true);
-                wishes.missing.push(topic);
-            } else if !is_wanted && again.is_some() {
+                commands.subscribe.push(topic);
+            } else if !is_wanted && is_refused {
                 self.forget(&topic);
             } else if !is_wanted && subscribes {
                 self.topics.entry(topic.clone()).or_default().sent(false);
-                wishes.ending.push(topic);
+                commands.unsubscribe.push(topic);
             }
         }
-        wishes
+        commands
     }
 
     /// Records a confirmation. Returns whether the topic is subscribed now: a later command may
@@ -116,15 +121,15 @@ impl LinkProgress {
         self.topics.entry(topic.clone()).or_default().sent(true);
     }
 
-    /// Has a refused topic tried again later. Returns whether it is the first refusal.
-    pub(super) fn postpone(&mut self, topic: &ServerTopic, now: Instant) -> bool {
+    /// Has a refused topic tried again later, after pauses of up to `longest`.
+    pub(super) fn postpone(&mut self, topic: &ServerTopic, now: Instant, longest: Duration) {
         let known = self.topics.entry(topic.clone()).or_default();
-        let is_first = known.pauses.is_none();
-        let pauses = known.pauses.get_or_insert_with(|| Backoff::new(FIRST_RETRY, LONGEST_RETRY));
+        let pauses = known.pauses.take().filter(|(_, before)| *before == longest);
+        let (pauses, _) =
+            known.pauses.insert(pauses.unwrap_or_else(|| (Backoff::new(FIRST_RETRY, longest), longest)));
         let again = now + pauses.pause();
         (known.subscribes, known.again) = (true, Some(again));
         self.refused.insert((again, topic.clone()));
-        is_first
     }
 
     /// Returns when the next refused topic is tried again.
@@ -170,17 +175,17 @@ mod tests {
     }
 
     /// Returns whether something was sent.
-    fn wish(progress: &mut LinkProgress, is_wanted: bool) -> bool {
-        let wishes = progress.compare(vec![(topic(), is_wanted)], Instant::now());
-        !wishes.missing.is_empty() || !wishes.ending.is_empty()
+    fn sends(progress: &mut LinkProgress, is_wanted: bool) -> bool {
+        let commands = progress.compare(vec![(topic(), is_wanted)]);
+        !commands.subscribe.is_empty() || !commands.unsubscribe.is_empty()
     }
 
     #[test]
     fn only_the_reply_to_the_last_command_counts() {
         let mut progress = LinkProgress::default();
         for is_wanted in [true, false, true] {
-            assert!(wish(&mut progress, is_wanted));
-            assert!(!wish(&mut progress, is_wanted));
+            assert!(sends(&mut progress, is_wanted));
+            assert!(!sends(&mut progress, is_wanted));
         }
         // The first confirmation precedes the end of that subscription.
         assert!(!progress.subscribed(&topic()));
@@ -193,46 +198,60 @@ mod tests {
     #[test]
     fn a_subscription_that_the_server_ends_is_not_taken_for_a_reply() {
         let mut progress = LinkProgress::default();
-        assert!(wish(&mut progress, true));
+        assert!(sends(&mut progress, true));
         assert!(progress.subscribed(&topic()));
-        assert!(wish(&mut progress, false) && wish(&mut progress, true));
+        assert!(sends(&mut progress, false) && sends(&mut progress, true));
         // The slot has moved; then the replies to both commands follow.
         assert!(!progress.unsubscribed(&topic()));
         assert!(!progress.unsubscribed(&topic()));
         assert!(progress.subscribed(&topic()));
         assert!(progress.unsubscribed(&topic()), "ended by the server");
-        assert!(wish(&mut progress, true));
+        assert!(sends(&mut progress, true));
     }
 
     #[test]
     fn a_refused_topic_that_is_not_wanted_any_more_is_not_requested_again() {
         let mut progress = LinkProgress::default();
-        assert!(wish(&mut progress, true) && wish(&mut progress, false));
+        assert!(sends(&mut progress, true) && sends(&mut progress, false));
         assert!(!progress.refused(&topic(), true), "it was unsubscribed meanwhile");
         assert!(!progress.unsubscribed(&topic()));
-        assert!(wish(&mut progress, true));
+        assert!(sends(&mut progress, true));
         assert!(progress.refused(&topic(), true));
-        assert!(progress.postpone(&topic(), Instant::now()));
-        assert!(!wish(&mut progress, true), "its time has not come");
+        progress.postpone(&topic(), Instant::now(), LONGEST_RETRY);
         assert!(progress.next_retry().is_some());
-        assert!(!wish(&mut progress, false));
+        assert!(!sends(&mut progress, false));
         assert!(progress.next_retry().is_none());
     }
 
     #[test]
     fn refused_topics_are_tried_again_in_time() {
-        let mut progress = LinkProgress::default();
-        assert!(wish(&mut progress, true));
-        let now = Instant::now();
-        for is_first in [true, false] {
-            assert!(progress.refused(&topic(), true));
-            assert_eq!(progress.postpone(&topic(), now), is_first);
-            assert!(progress.due(now).is_empty());
-            let later = now + LONGEST_RETRY;
-            assert_eq!(progress.due(later), [topic()]);
-            assert_eq!(progress.compare(vec![(topic(), true)], later).missing, [topic()]);
+        for longest in [LONGEST_RETRY, LONGEST_IF_TEMPORARY] {
+            let mut progress = LinkProgress::default();
+            assert!(sends(&mut progress, true));
+            let now = Instant::now();
+            for _ in 0..20 {
+                assert!(progress.refused(&topic(), true));
+                progress.postpone(&topic(), now, longest);
+                assert!(progress.due(now).is_empty());
+                assert_eq!(progress.due(now + longest), [topic()]);
+                assert!(sends(&mut progress, true));
+            }
+            assert!(progress.subscribed(&topic()));
+            assert!(progress.next_retry().is_none());
         }
-        assert!(progress.subscribed(&topic()));
-        assert!(progress.next_retry().is_none());
+    }
+
+    /// The reason for a refusal may change.
+    #[test]
+    fn a_temporary_refusal_after_others_is_tried_again_soon() {
+        let mut progress = LinkProgress::default();
+        let now = Instant::now();
+        assert!(sends(&mut progress, true));
+        for longest in [LONGEST_RETRY; 20].into_iter().chain([LONGEST_IF_TEMPORARY]) {
+            assert!(progress.refused(&topic(), true));
+            progress.postpone(&topic(), now, longest);
+            assert!(progress.next_retry().is_some_and(|again| again <= now + longest));
+            assert!(sends(&mut progress, true), "it is looked at again for another reason");
+        }
     }
 }

@@ -9,15 +9,15 @@ use super::places::assign_topics;
 use super::topic::Topic;
 use crate::error::Error;
 
-/// Subscribes to a topic. `most` is the number of messages that may wait for their reader. The
+/// Subscribes to a topic. `capacity` is the number of messages that may wait for their reader. The
 /// server confirms it later.
 pub(in crate::connect) fn subscribe(
     hub: &Arc<Hub>,
     nodes: Arc<dyn SubscriptionNodes>,
     topic: Topic,
-    most: usize,
+    capacity: usize,
 ) -> Result<Listener, Error> {
-    let AddedSubscription { number, inbox, is_first } = hub.add(&topic, most)?;
+    let AddedSubscription { number, inbox, is_first } = hub.add(&topic, capacity)?;
     let listener = Listener { hub: Arc::clone(hub), topic, number, inbox };
     if is_first {
         let running = RunningTask { hub: Arc::clone(hub), has_ended: false };
@@ -25,7 +25,7 @@ pub(in crate::connect) fn subscribe(
             assign_topics(Arc::clone(&running.hub), nodes).await;
             running.end();
         };
-        hub.running(hub.runtime().spawn(assigning).abort_handle());
+        hub.set_task(hub.runtime().spawn(assigning).abort_handle());
     }
     Ok(listener)
 }
@@ -46,7 +46,7 @@ impl RunningTask {
 impl Drop for RunningTask {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.hub.abandon();
+            self.hub.end_with_runtime();
         }
     }
 }
