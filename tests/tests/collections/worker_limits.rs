@@ -115,7 +115,7 @@ async fn a_worker_holds_a_limited_number_of_failed_jobs() {
     redis
         .scope(async {
             let waiting = Limits::waiting(1);
-            let jobs: Vec<_> = (0..MOST_WAITING + 100).map(|job| waiting.xadd(&job)).collect();
+            let jobs: Vec<_> = (0..MOST_WAITING + 1000).map(|job| waiting.xadd(&job)).collect();
             redis.batch(jobs).await.unwrap();
             let group = waiting.group("workers");
             let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -123,12 +123,14 @@ async fn a_worker_holds_a_limited_number_of_failed_jobs() {
             let worker = worker.until(async { drop(stopped.await) });
             let stats = worker.stats();
             let (ended, ()) = tokio::join!(worker.run(|_| std::future::ready(Err("no"))), async {
-                eventually("many failed", async || stats.get().failed == MOST_WAITING).await;
+                eventually("many failed", async || stats.get().failed >= MOST_WAITING).await;
                 tokio::time::sleep(Duration::from_secs(60)).await;
-                assert_eq!(group.pending().await.unwrap().count, MOST_WAITING);
                 drop(stop);
             });
-            assert_eq!(ended.unwrap().read, MOST_WAITING);
+            // Those that ran when the limit was reached may fail, too.
+            let limit = MOST_WAITING + 64;
+            let (read, pending) = (ended.unwrap().read, group.pending().await.unwrap().count);
+            assert!(read <= limit && pending == read, "{read} were read, {pending} are pending");
         })
         .await;
 }
