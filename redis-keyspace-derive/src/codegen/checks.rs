@@ -5,6 +5,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::meta::{Part, pieces, templates_ident};
+use super::outline::{self, Outline};
 use super::paths::{at, site};
 use super::{bound, docs, lints, named, pattern, types};
 use crate::model::{Entry, Keyspace};
@@ -84,35 +85,22 @@ pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     let outlines: Vec<_> = model.entries.iter().map(|entry| outline(model, entry)).collect();
     let (conflict, templates) = (model.names.internal("conflict", site()), templates_ident(model));
     let allowed = lints::allow(lints::OVERLAP, None);
-    let mut asserts = TokenStream::new();
-    for (later, (entry, outline)) in model.entries.iter().zip(&outlines).enumerate() {
-        for (earlier, other) in outlines.iter().take(later).enumerate() {
-            if may_overlap(outline, other) {
-                let span = at(entry.template_span);
-                let index = |index| {
-                    let mut index = Literal::usize_suffixed(index);
-                    index.set_span(span);
-                    index
-                };
-                let (earlier, later) = (index(earlier), index(later));
-                asserts.extend(quote_spanned! {span=>
-                    #allowed
-                    const _: () = if let #rk::Option::Some(#conflict) = #rk::conflict(&#templates, #earlier, #later) {
-                        ::core::panic!("{}", #rk::Message::as_str(&#conflict))
-                    };
-                });
-            }
-        }
-    }
-    asserts
-}
-
-/// A part of a template, as far as the derive can compare it.
-#[derive(PartialEq)]
-enum Outline {
-    Literal(String),
-    /// An argument, by the text of its type. The same text means the same type.
-    Argument(String),
+    let asserts = outline::candidates(&outlines).into_iter().filter_map(|(later, earlier)| {
+        let span = at(model.entries.get(later)?.template_span);
+        let index = |index| {
+            let mut index = Literal::usize_suffixed(index);
+            index.set_span(span);
+            index
+        };
+        let (earlier, later) = (index(earlier), index(later));
+        Some(quote_spanned! {span=>
+            #allowed
+            const _: () = if let #rk::Option::Some(#conflict) = #rk::conflict(&#templates, #earlier, #later) {
+                ::core::panic!("{}", #rk::Message::as_str(&#conflict))
+            };
+        })
+    });
+    asserts.collect()
 }
 
 fn outline(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<Outline> {
@@ -127,23 +115,6 @@ fn outline(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<Outline> {
     let start = pieces(model, entry).into_iter().next().map(outline);
     let start = start.filter(|start| matches!(start, Outline::Literal(_)));
     start.into_iter().chain([Outline::Argument(String::new())]).collect()
-}
-
-/// Whether two templates could make the same key, as far as the derive can see. They can't if they
-/// differ in a literal after the same literals and types, or if their last literals differ.
-fn may_overlap(one: &[Outline], other: &[Outline]) -> bool {
-    if let (Some(Outline::Literal(end)), Some(Outline::Literal(other))) = (one.last(), other.last())
-        && !end.ends_with(other.as_str())
-        && !other.ends_with(end.as_str())
-    {
-        return false;
-    }
-    match one.iter().zip(other).find(|(one, other)| one != other) {
-        Some((Outline::Literal(text), Outline::Literal(other))) => {
-            text.starts_with(other.as_str()) || other.starts_with(text.as_str())
-        }
-        _ => true,
-    }
 }
 
 /// Checks that an argument can't contain the first character of the literal that follows it. Each

@@ -14,6 +14,7 @@ pub(crate) mod fallback;
 mod lints;
 mod meta;
 mod named;
+mod outline;
 mod parsed;
 mod parsed_impls;
 mod paths;
