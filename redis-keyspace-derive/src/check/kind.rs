@@ -1,6 +1,5 @@
 //! Checks for types that are often used instead of a kind.
 
-use syn::spanned::Spanned;
 use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Type, TypeParamBound};
 
 use crate::codegen::type_text as text;
@@ -13,7 +12,7 @@ pub(super) fn kind(entry: &Entry<'_>, diag: &Diag) {
     if let Some(kind) = &entry.kind
         && let Some(message) = message(kind.written)
     {
-        diag.error(kind.written.span(), message);
+        diag.error(kind.span, message);
         kind.is_reported.set(true);
     }
 }

@@ -1,15 +1,14 @@
 //! Generates the functions that create keys.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::spanned::Spanned;
 
 use super::meta::{self, Part, pieces};
 use super::paths::site;
 use super::{docs, lints, named};
 use crate::model::{Entry, Keyspace};
 
-pub(super) fn all(model: &Keyspace<'_>, root: &TokenStream, rk: &TokenStream) -> TokenStream {
+pub(super) fn all(model: &Keyspace<'_>, root: &TokenStream, rk: &Ident) -> TokenStream {
     model
         .entries
         .iter()
@@ -46,7 +45,7 @@ pub(super) fn signature(
     }
 }
 
-fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream) -> TokenStream {
+fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &Ident) -> TokenStream {
     let parts = pieces(model, entry);
     let templates = meta::templates_ident(model);
     if let [Part::Literal(text)] = parts.as_slice() {
@@ -57,7 +56,7 @@ fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream)
         Part::Literal(text) => quote_spanned!(site()=> .literal(#text)),
         Part::Argument(param) => {
             // At the type, because errors say that it is not an argument.
-            let span = param.ty.span();
+            let span = param.span;
             let ident = param.ident.map(|ident| {
                 let mut ident = ident.clone();
                 ident.set_span(ident.span().located_at(span));

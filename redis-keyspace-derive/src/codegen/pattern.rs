@@ -1,14 +1,15 @@
 //! Generates patterns: for each template with arguments, a function that returns the pattern of all
 //! its keys, and a method for each argument that binds it.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 
 use super::meta::templates_ident;
 use super::parsed_impls::at_type;
-use super::paths::site;
+use super::paths::{at, moved, site};
 use super::{docs, lints, named};
 use crate::closed::without_self;
 use crate::model::{Entry, Keyspace, Param};
@@ -69,7 +70,7 @@ fn parameters(model: &Keyspace<'_>) -> (Ident, Ident, Ident) {
     names.into()
 }
 
-pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> TokenStream {
+pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &Ident) -> TokenStream {
     if with_arguments(model).next().is_none() {
         return TokenStream::new();
     }
@@ -122,19 +123,23 @@ fn method(
     name: &Ident,
     param: &Param<'_>,
     bodies: Bodies,
-    rk: &TokenStream,
+    rk: &Ident,
 ) -> TokenStream {
     let (pattern_ident, (kind, ..), field) = (ident(model), parameters(model), field(model, entry));
     // In this impl, `Self` is the pattern.
     let (vis, ty) = (entry.vis, without_self(param.ty.to_token_stream(), model.ident));
     let ty = named::parameter_type(param, ty);
+    // With a span of the expansion, because the lint against dead code does not check that. To name
+    // each method would take longer than everything else: the compiler looks for it in the impls of
+    // all fields.
+    let method = in_expansion(name);
     let docs = docs::binding(&name.unraw().to_string());
     let holes = entry.template.iter().flat_map(|template| template.holes());
-    let hole = holes.into_iter().position(|hole| param.name().as_deref() == Some(&hole.name));
+    let hole = holes.into_iter().position(|hole| param.name() == Some(&hole.name));
     let body = match (bodies, hole) {
         (Bodies::Working, Some(hole)) => {
-            let (required, argument) = (named::require_argument(model, param, rk), at_type(name, param.ty));
-            let bind = quote_spanned!(param.ty.span()=> .bind(#hole, &#argument));
+            let (required, argument) = (named::require_argument(model, param, rk), at_type(name, param.span));
+            let bind = quote_spanned!(param.span=> .bind(#hole, &#argument));
             let converted = named::converted(param);
             quote_spanned!(site()=> #required #converted #pattern_ident { pattern: self.pattern #bind, field: self.field })
         }
@@ -142,7 +147,7 @@ fn method(
     };
     quote_spanned! {site()=>
         #docs
-        #vis fn #name(self, #name: #ty) -> #pattern_ident<#kind, #field> {
+        #vis fn #method(self, #name: #ty) -> #pattern_ident<#kind, #field> {
             #body
         }
     }
@@ -153,7 +158,7 @@ pub(super) fn constructors(
     model: &Keyspace<'_>,
     bodies: Bodies,
     root: &TokenStream,
-    rk: &TokenStream,
+    rk: &Ident,
 ) -> TokenStream {
     let delete = |glob: &Ident| quote_spanned!(site()=> #rk::delete_pattern::<Self>(#glob));
     functions(model, bodies, root, rk, &TokenStream::new(), &|pattern| pattern, &delete)
@@ -164,7 +169,7 @@ pub(super) fn bound(
     model: &Keyspace<'_>,
     bodies: Bodies,
     root: &TokenStream,
-    rk: &TokenStream,
+    rk: &Ident,
 ) -> TokenStream {
     let (this, receiver) = (model.ident, quote_spanned!(site()=> &self,));
     let on_handle = |pattern: TokenStream| quote_spanned!(site()=> #rk::Pattern::on(&#pattern, &self.redis));
@@ -182,15 +187,16 @@ fn functions(
     model: &Keyspace<'_>,
     bodies: Bodies,
     root: &TokenStream,
-    rk: &TokenStream,
+    rk: &Ident,
     receiver: &TokenStream,
     place: &dyn Fn(TokenStream) -> TokenStream,
     delete: &dyn Fn(&Ident) -> TokenStream,
 ) -> TokenStream {
     let templates = templates_ident(model);
     // Skips names that a field already uses. These conflicts are reported.
-    let is_taken = |name: &str| model.entries.iter().any(|entry| entry.name() == name);
-    let free = with_arguments(model).filter(|(_, entry)| !is_taken(&constructor_name(&entry.name())));
+    let taken: BTreeSet<&str> = model.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let free =
+        with_arguments(model).filter(|(_, entry)| !taken.contains(constructor_name(&entry.name).as_str()));
     let constructors = free.map(|(index, entry)| {
         let (docs, allowed) =
             (docs::pattern_constructor(model, entry), lints::allow(&[], Some(&entry.forwarded)));
@@ -219,7 +225,7 @@ fn functions(
         }
     });
     let mut functions: TokenStream = constructors.collect();
-    if !is_taken("delete_pattern") {
+    if !taken.contains("delete_pattern") {
         let (docs, vis, glob) = (docs::delete_pattern(model), model.vis, glob(model));
         let sweep = delete(&glob);
         functions.extend(quote_spanned! {site()=>
@@ -247,34 +253,37 @@ fn glob(model: &Keyspace<'_>) -> Ident {
     }
 }
 
-/// Uses all items that are generated here, so that they are not dead code.
+/// Uses the functions that return patterns, so that they are not dead code.
 pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     let this = model.ident;
     let patterns = with_arguments(model).map(|(_, entry)| {
-        let (constructor, ident, field) = (constructor(entry), ident(model), field(model, entry));
-        let methods = arguments(entry).map(|(name, param)| {
-            if param.is_into {
-                let (pattern, ty) = (model.names.internal("a0", site()), &param.closed);
-                let value = model.names.internal("a1", site());
-                return quote_spanned! {site()=>
-                    let _ = |#pattern: #ident<(), #field, ()>, #value: #ty| #ident::<(), #field, ()>::#name(#pattern, #value);
-                };
-            }
-            quote_spanned!(site()=> let _ = #ident::<(), #field, ()>::#name;)
-        });
-        quote_spanned!(site()=> let _ = #this::#constructor; #(#methods)*)
+        let constructor = constructor(entry);
+        quote_spanned!(site()=> let _ = #this::#constructor;)
     });
     let patterns: TokenStream = patterns.collect();
     quote_spanned!(site()=> let _ = #this::delete_pattern; #patterns)
 }
 
 /// The name of the function that returns the pattern of a field.
-pub(crate) fn constructor_name(field: &str) -> String {
-    format!("{field}_keys")
+fn constructor_name(field: &str) -> String {
+    format!("{field}{SUFFIX}")
 }
 
+/// The field whose pattern a function of this name would return.
+pub(crate) fn field_of_pattern(function: &str) -> Option<&str> {
+    function.strip_suffix(SUFFIX)
+}
+
+const SUFFIX: &str = "_keys";
+
 fn constructor(entry: &Entry<'_>) -> Ident {
-    Ident::new(&constructor_name(&entry.name()), entry.ident.span())
+    Ident::new(&constructor_name(&entry.name), entry.ident.span())
+}
+
+/// The same name with a span of the expansion. It must then be a name in the edition of this crate.
+fn in_expansion(name: &Ident) -> Ident {
+    let span = at(name.span());
+    if name == "gen" { Ident::new_raw("gen", span) } else { moved(name, span) }
 }
 
 fn ident(model: &Keyspace<'_>) -> Ident {

@@ -30,11 +30,28 @@ pub use crate::schema::{
     Overrides, Reads, TemplateMeta, TtlValue, conflict,
 };
 pub use parsed::{
-    ParsedVariants, Visitor, clone_parsed, debug_parsed, hash_parsed, parsed_are_equal, parsed_value,
+    ParsedParts, ParsedVariants, clone_parsed, debug_parsed, hash_parsed, parsed_are_equal, visit_argument,
+    visit_variant,
 };
 
 /// Checks that a field's type is a kind. The error points to the type in the user's code.
 pub const fn assert_kind<V: Kind>() {}
+
+/// Checks that an argument can't contain the first character of the literal that follows it.
+#[track_caller]
+pub const fn assert_ends_before(class: ArgumentClass, next: u8, message: &str) {
+    if !class.ends_before(next) {
+        panic!("{}", message)
+    }
+}
+
+/// Checks that the templates at two indices can't make the same key.
+#[track_caller]
+pub const fn assert_distinct(templates: &[TemplateMeta], one: usize, other: usize) {
+    if let Some(conflict) = conflict(templates, one, other) {
+        panic!("{}", conflict.as_str())
+    }
+}
 
 /// Prints what the standard derive of `Debug` prints.
 ///
@@ -69,7 +86,7 @@ pub mod bindings {
     bindings! {
         glob
         __a0 __a1 __a2 __a3 __a4 __a5 __a6 __a7 __a8 __a9 __a10 __a11 __a12 __a13 __a14 __a15
-        __captures __conflict __f __fields __other __out __state __template __text __this __visitor
+        __captures __f __fields __other __out __parts __state __template __text __this
     }
 }
 
