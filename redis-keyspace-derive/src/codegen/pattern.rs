@@ -90,7 +90,9 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &Ident) -> TokenSt
         }
     });
     let impls: TokenStream = impls.collect();
+    let helpers = (bodies == Bodies::Working).then(|| helpers(model, rk));
     quote_spanned! {site()=>
+        #helpers
         #impls
 
         #[automatically_derived]
@@ -117,6 +119,32 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &Ident) -> TokenSt
     }
 }
 
+/// The functions that all methods and constructors of patterns call. A call compiles faster than
+/// their bodies would in each place.
+fn helpers(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
+    let (ident, (kind, field, bound)) = (ident(model), parameters(model));
+    let [new, bind, template, this] =
+        ["pattern", "bind", "template", "this"].map(|name| model.names.internal(name, site()));
+    let [index, hole, argument] = ["a0", "a0", "a1"].map(|name| model.names.internal(name, site()));
+    let any = model.names.internal("A", site());
+    quote_spanned! {site()=>
+        fn #new<#kind, #field>(
+            #template: &'static #rk::TemplateMeta,
+            #index: ::core::primitive::usize,
+        ) -> #ident<#kind, #field, #rk::Unrestricted> {
+            #ident { pattern: #rk::Pattern::new(#template, #index), field: ::core::marker::PhantomData }
+        }
+
+        fn #bind<#kind, #field, #bound, #any: #rk::KeyArgument>(
+            #this: #ident<#kind, #field, #bound>,
+            #hole: ::core::primitive::usize,
+            #argument: &#any,
+        ) -> #ident<#kind, #field> {
+            #ident { pattern: #this.pattern.bind(#hole, #argument), field: #this.field }
+        }
+    }
+}
+
 fn method(
     model: &Keyspace<'_>,
     entry: &Entry<'_>,
@@ -139,9 +167,10 @@ fn method(
     let body = match (bodies, hole) {
         (Bodies::Working, Some(hole)) => {
             let (required, argument) = (named::require_argument(model, param, rk), at_type(name, param.span));
-            let bind = quote_spanned!(param.span=> .bind(#hole, &#argument));
-            let converted = named::converted(param);
-            quote_spanned!(site()=> #required #converted #pattern_ident { pattern: self.pattern #bind, field: self.field })
+            let (bind, converted) = (model.names.internal("bind", param.span), named::converted(param));
+            let this = Ident::new("self", at(param.span));
+            let bind = quote_spanned!(param.span=> #bind(#this, #hole, &#argument));
+            quote_spanned!(site()=> #required #converted #bind)
         }
         _ => quote_spanned!(site()=> let _ = (self, #name); ::core::unreachable!()),
     };
@@ -160,8 +189,10 @@ pub(super) fn constructors(
     root: &TokenStream,
     rk: &Ident,
 ) -> TokenStream {
+    let new = model.names.internal("pattern", site());
+    let unplaced = |template: TokenStream| quote_spanned!(site()=> #new(#template));
     let delete = |glob: &Ident| quote_spanned!(site()=> #rk::delete_pattern::<Self>(#glob));
-    functions(model, bodies, root, rk, &TokenStream::new(), &|pattern| pattern, &delete)
+    functions(model, bodies, root, &TokenStream::new(), &unplaced, &delete)
 }
 
 /// The functions as methods of the struct that is bound to a handle.
@@ -172,24 +203,31 @@ pub(super) fn bound(
     rk: &Ident,
 ) -> TokenStream {
     let (this, receiver) = (model.ident, quote_spanned!(site()=> &self,));
-    let on_handle = |pattern: TokenStream| quote_spanned!(site()=> #rk::Pattern::on(&#pattern, &self.redis));
+    let ty = ident(model);
+    let on_handle = |template: TokenStream| {
+        quote_spanned! {site()=>
+            #ty {
+                pattern: #rk::Pattern::on(&#rk::Pattern::new(#template), &self.redis),
+                field: ::core::marker::PhantomData,
+            }
+        }
+    };
     let delete = |glob: &Ident| {
         quote_spanned! {site()=>
             #rk::Sweep::on(#rk::delete_pattern::<#this>(#glob), &self.redis)
         }
     };
-    functions(model, bodies, root, rk, &receiver, &on_handle, &delete)
+    functions(model, bodies, root, &receiver, &on_handle, &delete)
 }
 
-/// A function for the pattern of each template, and `delete_pattern`. `place` sets the handle of a
-/// new pattern.
+/// A function for the pattern of each template, and `delete_pattern`. `new` creates the pattern of a
+/// template and its index.
 fn functions(
     model: &Keyspace<'_>,
     bodies: Bodies,
     root: &TokenStream,
-    rk: &Ident,
     receiver: &TokenStream,
-    place: &dyn Fn(TokenStream) -> TokenStream,
+    new: &dyn Fn(TokenStream) -> TokenStream,
     delete: &dyn Fn(&Ident) -> TokenStream,
 ) -> TokenStream {
     let templates = templates_ident(model);
@@ -207,12 +245,7 @@ fn functions(
             None => quote_spanned!(site()=> ()),
         };
         let body = match bodies {
-            Bodies::Working => {
-                let pattern = place(quote_spanned!(site()=> #rk::Pattern::new(&#templates[#index], #index)));
-                quote_spanned! {site()=>
-                    #ty { pattern: #pattern, field: ::core::marker::PhantomData }
-                }
-            }
+            Bodies::Working => new(quote_spanned!(site()=> &#templates[#index], #index)),
             Bodies::Empty => quote_spanned!(site()=> ::core::unreachable!()),
         };
         quote_spanned! {site()=>

@@ -24,7 +24,7 @@ pub use crate::kind::{
     RecordFields, Role, SingleValue, Trim, Wrapped, decode_wrapped, decode_wrapped_owned, encode_variant,
     encode_wrapped, encode_wrapped_within, unknown_variant, wire_format_of_wrapped,
 };
-pub use crate::scan::{Pattern, Sweep, delete_pattern};
+pub use crate::scan::{Pattern, Sweep, Unrestricted, delete_pattern};
 pub use crate::schema::{
     FillPolicy, FilledKeyspace, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable,
     Overrides, Reads, TemplateMeta, TtlValue, conflict,
