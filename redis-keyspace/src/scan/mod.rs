@@ -18,7 +18,7 @@ pub(crate) use matcher::Matcher;
 pub use members::{HScan, SScan, ZScan};
 pub use stream::{KeyMatch, Scan, Values};
 pub use sweep::{Sweep, SweepError, SweepProgress};
-use target::{PatternOptions, ScanOptions, SweepTarget, Wanted};
+use target::{PatternOptions, SweepTarget, Wanted};
 
 use crate::client::{CallOptions, Redis};
 use crate::error::{Result, short_name};
@@ -336,7 +336,7 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
         B: SaysWhichKeys,
     {
         let () = V::STORED;
-        Sweep::delete(self.target(), self.options.of_scan())
+        Sweep::delete(self.target(), self.options.clone())
     }
 
     /// Sets the TTL of the keys, counted from when each key is reached. Zero deletes them. If no
@@ -377,7 +377,7 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
         B: SaysWhichKeys,
     {
         let () = V::STORED;
-        Sweep::expire(lifetime, self.target(), self.options.of_scan())
+        Sweep::expire(lifetime, self.target(), self.options.clone())
     }
 
     fn target(&self) -> SweepTarget {
@@ -464,5 +464,5 @@ pub(crate) fn delete_within(keyspace: &'static KeyspaceMeta, glob: &str) -> Swee
         keyspace,
         template: None,
     };
-    Sweep::delete(target, ScanOptions::default())
+    Sweep::delete(target, PatternOptions::default())
 }

@@ -25,7 +25,7 @@ impl Wanted {
     }
 }
 
-/// The options of a pattern.
+/// The options of a pattern or a sweep.
 ///
 /// The handle has its type erased. Each template of a keyspace has patterns of another type, and
 /// for each of these types the compiler looks through everything that it owns.
@@ -63,12 +63,6 @@ pub(super) struct ScanOptions {
     pub(super) page_size: u32,
     /// Whether a key may be returned twice. Then no key is remembered.
     pub(super) repeats: bool,
-}
-
-impl Default for ScanOptions {
-    fn default() -> Self {
-        PatternOptions::default().of_scan()
-    }
 }
 
 /// The keys that a sweep changes.
