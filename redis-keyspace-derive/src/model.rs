@@ -15,10 +15,10 @@ use crate::attr::fills::Fills;
 use crate::attr::forwarded::Forwarded;
 use crate::attr::value::{Trim, Ttl};
 use crate::closed::closed;
-use crate::codegen::type_text;
 use crate::diag::Diag;
 use crate::names::{Names, pascal_case};
 use crate::template::{Hole, Piece, Template};
+use crate::types;
 
 /// A struct with `#[derive(Keyspace)]`.
 pub(crate) struct Keyspace<'a> {
@@ -242,7 +242,7 @@ impl<'a> Entry<'a> {
                     ident,
                     name: ident.map(plain),
                     ty: &argument.ty,
-                    text: type_text(&argument.ty),
+                    text: types::text(&argument.ty),
                     span: argument.ty.span(),
                     closed: closed(&argument.ty, &input.ident),
                     is_into: ident.is_some_and(|name| attributes.into.contains(name)),
@@ -283,7 +283,7 @@ impl<'a> Entry<'a> {
             into: attributes.into,
             kind: kind.map(|written| Kind {
                 written,
-                text: type_text(written),
+                text: types::text(written),
                 span: written.span(),
                 closed: closed(written, &input.ident),
                 is_reported: Cell::new(false),

@@ -2,9 +2,9 @@
 
 use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Type, TypeParamBound};
 
-use crate::codegen::type_text as text;
 use crate::diag::Diag;
 use crate::model::Entry;
+use crate::types::text;
 
 /// Reports a type that is not a kind, if its name is enough to suggest a kind. The compiler reports
 /// all others.

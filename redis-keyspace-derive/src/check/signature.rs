@@ -59,6 +59,6 @@ pub(super) fn params(entry: &Entry<'_>, diag: &Diag) {
             diag.error(ident.span(), format!("two parameters are named `{name}`: rename one of them"));
             continue;
         }
-        placeholders::unused(entry, ident, &name, diag);
+        placeholders::unused(entry, ident, name, diag);
     }
 }

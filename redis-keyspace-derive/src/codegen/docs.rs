@@ -5,10 +5,10 @@ use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::paths::site;
-use super::types;
 use crate::attr::forwarded::{DocText, Forwarded};
 use crate::attr::value::Ttl;
 use crate::model::{Entry, Keyspace, Kind, name};
+use crate::types;
 
 /// `#[doc = ".."]`
 pub(super) fn line(text: &str) -> TokenStream {

@@ -82,10 +82,10 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &Ident) -> TokenStream 
         let rk = &moved(rk, span);
         let trim = entry.trim.map(|trim| trimmed(trim, span, rk));
         let check = check.map(|check| {
-            let check = Ident::new(check, at(span));
-            quote_spanned!(at(span)=> .#check())
+            let check = Ident::new(check, span);
+            quote_spanned!(span=> .#check())
         });
-        quote_spanned!(at(span)=> #rk::KindMeta::of::<#ty>(#text) #trim #check)
+        quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text) #trim #check)
     });
     let lifetime = match model.ttl(entry) {
         Some(Ttl::Expires { millis, .. }) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),

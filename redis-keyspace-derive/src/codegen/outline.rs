@@ -19,7 +19,7 @@ pub(super) enum Outline {
 pub(super) fn candidates(outlines: &[Vec<Outline>]) -> Vec<(usize, usize)> {
     // Templates with the same start are neighbours. A literal comes after its own starts, and
     // after all arguments.
-    let mut sorted: Vec<_> = (0..).zip(outlines).map(|(index, parts)| Item { index, parts }).collect();
+    let mut sorted: Vec<_> = (0..).zip(outlines).map(|(index, parts)| Outlined { index, parts }).collect();
     sorted.sort_by(|one, other| one.parts.cmp(other.parts));
     let mut pairs = Vec::new();
     after_same_start(&sorted, 0, &mut pairs);
@@ -28,16 +28,17 @@ pub(super) fn candidates(outlines: &[Vec<Outline>]) -> Vec<(usize, usize)> {
 }
 
 #[derive(Clone, Copy)]
-struct Item<'o> {
+struct Outlined<'o> {
     index: usize,
     parts: &'o [Outline],
 }
 
 /// Adds the pairs of templates of which the first `depth` parts are the same.
-fn after_same_start(items: &[Item<'_>], depth: usize, pairs: &mut Vec<(usize, usize)>) {
-    let groups: Vec<_> = items.chunk_by(|one, other| one.parts.get(depth) == other.parts.get(depth)).collect();
+fn after_same_start(items: &[Outlined<'_>], depth: usize, pairs: &mut Vec<(usize, usize)>) {
+    let groups: Vec<_> =
+        items.chunk_by(|one, other| one.parts.get(depth) == other.parts.get(depth)).collect();
     // The groups before the current one that could make the same keys.
-    let mut open: Vec<&[Item<'_>]> = Vec::new();
+    let mut open: Vec<&[Outlined<'_>]> = Vec::new();
     for group in groups {
         let Some(first) = group.first() else { continue };
         let part = first.parts.get(depth);
@@ -72,7 +73,7 @@ fn after_same_start(items: &[Item<'_>], depth: usize, pairs: &mut Vec<(usize, us
 
 /// Adds the pair of two templates of which only the first `depth` parts are the same, unless they
 /// differ in a literal.
-fn add(one: Item<'_>, other: Item<'_>, depth: usize, pairs: &mut Vec<(usize, usize)>) {
+fn add(one: Outlined<'_>, other: Outlined<'_>, depth: usize, pairs: &mut Vec<(usize, usize)>) {
     if may_overlap(one.parts, other.parts, depth) {
         pairs.push(match one.index.cmp(&other.index) {
             Ordering::Less => (other.index, one.index),

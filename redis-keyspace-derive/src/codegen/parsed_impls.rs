@@ -52,8 +52,7 @@ impl Variant {
 }
 
 pub(super) fn all(parsed: &Ident, variants: &[Variant], names: &Names, rk: &Ident) -> TokenStream {
-    let [f, other, state, parts] =
-        ["f", "other", "state", "parts"].map(|name| names.internal(name, site()));
+    let [f, other, state, parts] = ["f", "other", "state", "parts"].map(|name| names.internal(name, site()));
     let visit = visit(variants, &parts, names, rk);
     let clone = clone(variants, names, rk);
     quote_spanned! {site()=>
@@ -127,8 +126,7 @@ fn clone(variants: &[Variant], names: &Names, rk: &Ident) -> TokenStream {
             let (name, span) = (at_type(&field.name, field.span), field.span);
             let binding = binding(index, span, names);
             let value = field.call("clone_parsed", &binding.to_token_stream(), rk);
-            let value =
-                value.unwrap_or_else(|| quote_spanned!(span=> ::core::clone::Clone::clone(#binding)));
+            let value = value.unwrap_or_else(|| quote_spanned!(span=> ::core::clone::Clone::clone(#binding)));
             quote_spanned!(span=> #name: #value)
         });
         let span = variant.span();

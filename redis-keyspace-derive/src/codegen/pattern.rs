@@ -196,12 +196,7 @@ pub(super) fn constructors(
 }
 
 /// The functions as methods of the struct that is bound to a handle.
-pub(super) fn bound(
-    model: &Keyspace<'_>,
-    bodies: Bodies,
-    root: &TokenStream,
-    rk: &Ident,
-) -> TokenStream {
+pub(super) fn bound(model: &Keyspace<'_>, bodies: Bodies, root: &TokenStream, rk: &Ident) -> TokenStream {
     let (this, receiver) = (model.ident, quote_spanned!(site()=> &self,));
     let ty = ident(model);
     let on_handle = |template: TokenStream| {
@@ -220,8 +215,8 @@ pub(super) fn bound(
     functions(model, bodies, root, &receiver, &on_handle, &delete)
 }
 
-/// A function for the pattern of each template, and `delete_pattern`. `new` creates the pattern of a
-/// template and its index.
+/// A function for the pattern of each template, and `delete_pattern`. `new` creates a pattern from
+/// its template and the template's index.
 fn functions(
     model: &Keyspace<'_>,
     bodies: Bodies,

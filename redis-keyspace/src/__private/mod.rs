@@ -40,13 +40,12 @@ pub const fn assert_kind<V: Kind>() {}
 /// Checks that an argument can't contain the first character of the literal that follows it.
 #[track_caller]
 pub const fn assert_ends_before(class: ArgumentClass, next: u8, message: &str) {
-    if !class.ends_before(next) {
-        panic!("{}", message)
-    }
+    assert!(class.ends_before(next), "{}", message);
 }
 
 /// Checks that the templates at two indices can't make the same key.
 #[track_caller]
+#[expect(clippy::panic, reason = "it runs at compile time, where this is the error")]
 pub const fn assert_distinct(templates: &[TemplateMeta], one: usize, other: usize) {
     if let Some(conflict) = conflict(templates, one, other) {
         panic!("{}", conflict.as_str())

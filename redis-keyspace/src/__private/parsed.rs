@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::key::{KeyArgument, ParsedArgument};
 
 /// A parsed argument of any type.
-pub trait ParsedValue {
+trait ParsedValue {
     fn debug(&self) -> &dyn Debug;
     fn equals(&self, other: &dyn Any) -> bool;
     fn hash(&self, state: &mut dyn Hasher);
@@ -36,7 +36,7 @@ impl<T: ParsedArgument> ParsedValue for T {
 }
 
 /// An argument of a parsed key: its name and value.
-type Part<'p> = (&'static str, &'p dyn ParsedValue);
+type NamedValue<'p> = (&'static str, &'p dyn ParsedValue);
 
 /// The name of the variant of a parsed key, and its arguments.
 ///
@@ -45,7 +45,13 @@ type Part<'p> = (&'static str, &'p dyn ParsedValue);
 #[derive(Default)]
 pub struct ParsedParts<'p> {
     variant: Cell<&'static str>,
-    arguments: Cell<SmallVec<[Part<'p>; 6]>>,
+    arguments: Cell<SmallVec<[NamedValue<'p>; 6]>>,
+}
+
+impl Debug for ParsedParts<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParsedParts").field("variant", &self.variant).finish_non_exhaustive()
+    }
 }
 
 /// A generated enum of parsed keys.
@@ -56,7 +62,7 @@ pub trait ParsedVariants {
     fn visit<'p>(&'p self, parts: &ParsedParts<'p>);
 }
 
-fn parts(parsed: &dyn ParsedVariants) -> (&'static str, SmallVec<[Part<'_>; 6]>) {
+fn parts(parsed: &dyn ParsedVariants) -> (&'static str, SmallVec<[NamedValue<'_>; 6]>) {
     let parts = ParsedParts::default();
     parsed.visit(&parts);
     (parts.variant.get(), parts.arguments.take())

@@ -105,7 +105,11 @@ impl SaysWhichKeys for Restricted {}
 impl<S: Keyspace, V> Pattern<S, V, Unrestricted> {
     #[doc(hidden)]
     pub fn new(template: &'static TemplateMeta, index: usize) -> Self {
-        Self { matcher: Matcher::new(template, index), options: PatternOptions::default(), types: PhantomData }
+        Self {
+            matcher: Matcher::new(template, index),
+            options: PatternOptions::default(),
+            types: PhantomData,
+        }
     }
 
     /// Returns the pattern of all keys of the template, which can be deleted and expired.

@@ -232,8 +232,11 @@ impl<'c> Sweep<'c> {
         self.target.wanted.check()?;
         // Also if the sweep fails or is dropped: copies that were read while keys were deleted must
         // not be served.
-        let _clearing =
-            if self.ends_fills() { Some(clearing_copies(&self.target, &self.options.of_scan())?) } else { None };
+        let _clearing = if self.ends_fills() {
+            Some(clearing_copies(&self.target, &self.options.of_scan())?)
+        } else {
+            None
+        };
         self.sweep_pages(progress).await
     }
 
