@@ -22,6 +22,7 @@ mod single_value;
 mod template;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use proc_macro::TokenStream;
 

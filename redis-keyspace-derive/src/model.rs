@@ -18,6 +18,7 @@ use crate::closed::closed;
 use crate::diag::Diag;
 use crate::names::{Names, pascal_case};
 use crate::template::{Hole, Piece, Template};
+use crate::types;
 
 /// A struct with `#[derive(Keyspace)]`.
 pub(crate) struct Keyspace<'a> {
@@ -47,6 +48,8 @@ pub(crate) enum Shape {
 /// A field.
 pub(crate) struct Entry<'a> {
     pub(crate) ident: &'a Ident,
+    /// The name as used in templates and messages.
+    pub(crate) name: String,
     /// The field's visibility if it has one, else the struct's.
     pub(crate) vis: &'a Visibility,
     pub(crate) forwarded: Forwarded<'a>,
@@ -86,6 +89,9 @@ pub(crate) struct Entry<'a> {
 /// The kind: what the key holds.
 pub(crate) struct Kind<'a> {
     pub(crate) written: &'a Type,
+    /// The type as in source code.
+    pub(crate) text: String,
+    pub(crate) span: Span,
     /// For code outside of the struct's impl: without `Self`, and with `'static` for every
     /// lifetime.
     pub(crate) closed: Type,
@@ -99,7 +105,13 @@ pub(crate) struct Param<'a> {
     pub(crate) number: usize,
     /// `None` for `fn(u64)` and `fn(_: u64)`.
     pub(crate) ident: Option<&'a Ident>,
+    /// The name as used in templates.
+    pub(crate) name: Option<String>,
     pub(crate) ty: &'a Type,
+    /// The type as in source code.
+    pub(crate) text: String,
+    /// The span of the type.
+    pub(crate) span: Span,
     /// The type for code outside of the `fn`: with `'static` for every lifetime, and the struct's
     /// name for `Self`.
     pub(crate) closed: Type,
@@ -117,9 +129,8 @@ pub(crate) enum Refused {
 }
 
 impl Param<'_> {
-    /// The name as used in templates.
-    pub(crate) fn name(&self) -> Option<String> {
-        self.ident.map(|ident| ident.unraw().to_string())
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     pub(crate) fn refused(&self) -> Option<Refused> {
@@ -201,6 +212,7 @@ impl<'a> Keyspace<'a> {
 impl<'a> Entry<'a> {
     fn new(field: &'a Field, ident: &'a Ident, input: &'a DeriveInput, diag: &Diag) -> Option<Self> {
         let attributes = EntryAttributes::new(&field.attrs, diag);
+        let name = plain(ident);
         let signature = match bare(&field.ty) {
             Type::FnPtr(signature) => Some(signature),
             _ => None,
@@ -223,21 +235,27 @@ impl<'a> Entry<'a> {
                 }
                 !is_receiver
             })
-            .map(|argument| Param {
-                number: 0,
-                ident: argument.name.as_ref().map(|(name, _)| name).filter(|name| *name != "_"),
-                ty: &argument.ty,
-                closed: closed(&argument.ty, &input.ident),
-                is_into: argument.name.as_ref().is_some_and(|(name, _)| attributes.into.contains(name)),
+            .map(|argument| {
+                let ident = argument.name.as_ref().map(|(name, _)| name).filter(|name| *name != "_");
+                Param {
+                    number: 0,
+                    ident,
+                    name: ident.map(plain),
+                    ty: &argument.ty,
+                    text: types::text(&argument.ty),
+                    span: argument.ty.span(),
+                    closed: closed(&argument.ty, &input.ident),
+                    is_into: ident.is_some_and(|name| attributes.into.contains(name)),
+                }
             })
             .collect();
         let written = attributes.template.good().map(syn::LitStr::value);
         let template = match &attributes.template {
             Setting::Good(_) => written.as_deref().map(Template::parse),
-            Setting::Absent => Some(default_template(ident, &params)),
+            Setting::Absent => Some(default_template(&name, &params)),
             Setting::Bad => None,
         };
-        let variant = pascal_case(&ident.unraw().to_string());
+        let variant = pascal_case(&name);
         let has_braces = template.as_ref().is_some_and(Template::has_braces);
         let template = match attributes.hash_tag.good() {
             Some(tag) => template.map(|template| template.tagged(&tag.unraw().to_string())),
@@ -245,6 +263,7 @@ impl<'a> Entry<'a> {
         };
         Some(Self {
             ident,
+            name,
             vis: if matches!(field.vis, Visibility::Inherited) { &input.vis } else { &field.vis },
             forwarded: Forwarded::new(&field.attrs),
             template,
@@ -264,17 +283,14 @@ impl<'a> Entry<'a> {
             into: attributes.into,
             kind: kind.map(|written| Kind {
                 written,
+                text: types::text(written),
+                span: written.span(),
                 closed: closed(written, &input.ident),
                 is_reported: Cell::new(false),
             }),
             marker: format!("{variant}Keys"),
             variant,
         })
-    }
-
-    /// The name as used in templates and messages.
-    pub(crate) fn name(&self) -> String {
-        self.ident.unraw().to_string()
     }
 
     /// Whether its kind is a channel by name, which stores nothing. A type alias hides it.
@@ -285,7 +301,16 @@ impl<'a> Entry<'a> {
 
     /// The parameter that fills a hole.
     pub(crate) fn param(&self, hole: &Hole) -> Option<&Param<'a>> {
-        self.params.iter().find(|param| param.name().as_deref() == Some(&hole.name))
+        self.params.iter().find(|param| param.name() == Some(&hole.name))
+    }
+}
+
+/// A name without `r#`.
+fn plain(ident: &Ident) -> String {
+    let name = ident.to_string();
+    match name.strip_prefix("r#") {
+        Some(name) => name.to_owned(),
+        None => name,
     }
 }
 
@@ -315,13 +340,13 @@ pub(crate) fn name(ty: &Type) -> Option<&Ident> {
 }
 
 /// `user:{id}` for `user: fn(id: u64)`.
-fn default_template(ident: &Ident, params: &[Param<'_>]) -> Template {
+fn default_template(name: &str, params: &[Param<'_>]) -> Template {
     let mut template = Template::default();
-    let mut literal = ident.unraw().to_string();
+    let mut literal = name.to_owned();
     for name in params.iter().filter_map(Param::name) {
         literal.push(':');
         template.pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-        template.pieces.push(Piece::Hole(Hole { name, at: 0..0 }));
+        template.pieces.push(Piece::Hole(Hole { name: name.to_owned(), at: 0..0 }));
     }
     if !literal.is_empty() {
         template.pieces.push(Piece::Literal(literal));

@@ -9,10 +9,9 @@ use crate::model::{Entry, Param};
 pub(super) fn hash_tag(entry: &Entry<'_>, diag: &Diag) {
     let Some(tag) = entry.hash_tag.good() else { return };
     let name = tag.unraw().to_string();
-    let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let names: Vec<&str> = entry.params.iter().filter_map(Param::name).collect();
     if !names.contains(&name.as_str()) {
-        let field = entry.name();
+        let field = &entry.name;
         let advice = match did_you_mean(&name, &names) {
             Some(close) => format!("did you mean `{close}`?"),
             None if names.is_empty() => "remove `hash_tag`, or add a parameter".to_owned(),

@@ -1,11 +1,10 @@
 //! Checks for types that are often used instead of a kind.
 
-use syn::spanned::Spanned;
 use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Type, TypeParamBound};
 
-use crate::codegen::type_text as text;
 use crate::diag::Diag;
 use crate::model::Entry;
+use crate::types::text;
 
 /// Reports a type that is not a kind, if its name is enough to suggest a kind. The compiler reports
 /// all others.
@@ -13,7 +12,7 @@ pub(super) fn kind(entry: &Entry<'_>, diag: &Diag) {
     if let Some(kind) = &entry.kind
         && let Some(message) = message(kind.written)
     {
-        diag.error(kind.written.span(), message);
+        diag.error(kind.span, message);
         kind.is_reported.set(true);
     }
 }

@@ -7,10 +7,12 @@ mod placeholders;
 mod prefix;
 mod signature;
 
+use std::collections::BTreeMap;
+
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use crate::codegen::pattern::constructor_name;
+use crate::codegen::pattern::field_of_pattern;
 use crate::diag::Diag;
 use crate::model::{Entry, Keyspace, Shape};
 
@@ -84,8 +86,8 @@ fn ttl(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
 }
 
 fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
-    let name = entry.name();
-    let reason = match name.as_str() {
+    let name = entry.name.as_str();
+    let reason = match name {
         "parse" | "identify" | "from_captures" | "delete_pattern" => {
             "is the name of a function of every keyspace".to_owned()
         }
@@ -95,16 +97,11 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         }
         _ if name.starts_with("__") => "starts with `__`, which is reserved for generated code".to_owned(),
         _ => {
-            let pattern_of = model
-                .entries
-                .iter()
-                .find(|other| !other.params.is_empty() && constructor_name(&other.name()) == name);
-            match pattern_of {
-                Some(other) => {
-                    format!("is the function that returns the pattern of `{}`", other.name())
-                }
-                None => return,
+            let Some(field) = field_of_pattern(name) else { return };
+            if !model.entries.iter().any(|other| other.name == field && !other.params.is_empty()) {
+                return;
             }
+            format!("is the function that returns the pattern of `{field}`")
         }
     };
     // An explicit template does not change with the name.
@@ -121,7 +118,7 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
 fn converted(entry: &Entry<'_>, diag: &Diag) {
     for name in &entry.into {
         if !entry.params.iter().any(|param| param.ident == Some(name)) {
-            let field = entry.name();
+            let field = &entry.name;
             diag.error(
                 name.span(),
                 format!("`{field}` has no parameter `{name}`: `into` must be the name of a parameter"),
@@ -150,7 +147,7 @@ fn hidden_operations(entry: &Entry<'_>, diag: &Diag) {
     ];
     for param in &entry.params {
         if let (Some(ident), Some(name)) = (param.ident, param.name())
-            && OPERATIONS.contains(&name.as_str())
+            && OPERATIONS.contains(&name)
         {
             diag.error(
                 ident.span(),
@@ -163,9 +160,9 @@ fn hidden_operations(entry: &Entry<'_>, diag: &Diag) {
 /// Reports fields whose generated variants have the same name. The generated code checks that
 /// templates do not overlap.
 fn distinct(model: &Keyspace<'_>, diag: &Diag) {
-    for (index, entry) in model.entries.iter().enumerate() {
-        let before = || model.entries.iter().take(index);
-        if let Some(other) = before().find(|other| other.variant == entry.variant) {
+    let mut taken: BTreeMap<&str, &Entry<'_>> = BTreeMap::new();
+    for entry in &model.entries {
+        if let Some(other) = taken.get(entry.variant.as_str()).copied() {
             diag.error(
                 entry.ident.span(),
                 format!(
@@ -176,6 +173,8 @@ fn distinct(model: &Keyspace<'_>, diag: &Diag) {
                     model.ident.unraw(),
                 ),
             );
+        } else {
+            taken.insert(entry.variant.as_str(), entry);
         }
     }
 }

@@ -36,9 +36,8 @@ pub(super) fn template(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         {
             continue;
         }
-        let (name, field) = (&hole.name, entry.name());
-        let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (name, field) = (&hole.name, &entry.name);
+        let names: Vec<&str> = entry.params.iter().filter_map(Param::name).collect();
         let advice = match meant(hole, entry, template) {
             Some(close) => format!("did you mean `{{{close}}}`?"),
             None if names.is_empty() => {
@@ -63,9 +62,8 @@ fn unfilled<'t>(entry: &Entry<'_>, template: &'t Template) -> impl Iterator<Item
 
 /// The parameter that a misspelled placeholder most likely means. Only unused parameters count.
 fn meant(hole: &Hole, entry: &Entry<'_>, template: &Template) -> Option<String> {
-    let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
     let is_free = |name: &&str| template.holes().all(|hole| hole.name != **name);
-    let free: Vec<&str> = names.iter().map(String::as_str).filter(is_free).collect();
+    let free: Vec<&str> = entry.params.iter().filter_map(Param::name).filter(is_free).collect();
     did_you_mean(&hole.name, &free).map(str::to_owned)
 }
 

@@ -90,7 +90,7 @@ pub(super) fn doubled(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     let what =
         if what == prefix { "the prefix".to_owned() } else { format!("`{what}`, the end of the prefix,") };
     let advice = match (&entry.written, rest) {
-        (_, "") => format!("write only the text after it, as in `#[key({:?})]`", entry.name()),
+        (_, "") => format!("write only the text after it, as in `#[key({:?})]`", entry.name),
         (Some(_), rest) => format!("write the template without it, `{rest:?}`"),
         (None, rest) => format!("add a template without it, `#[key({rest:?})]`"),
     };

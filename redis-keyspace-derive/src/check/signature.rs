@@ -39,7 +39,7 @@ pub(super) fn params(entry: &Entry<'_>, diag: &Diag) {
     for (index, param) in entry.params.iter().enumerate() {
         let Some((ident, name)) = param.ident.zip(param.name()) else {
             diag.error(
-                param.ty.span(),
+                param.span,
                 "the parameter has no name: write a name, which is also its placeholder in the template, as in `fn(id: u64)`",
             );
             continue;
@@ -53,12 +53,12 @@ pub(super) fn params(entry: &Entry<'_>, diag: &Diag) {
             Some(Refused::Str) => Some("`str` can't be passed by value: write `&str`"),
         };
         if let Some(sentence) = refused {
-            diag.error(param.ty.span(), sentence);
+            diag.error(param.span, sentence);
         }
-        if entry.params.iter().take(index).any(|before| before.name().as_ref() == Some(&name)) {
+        if entry.params.iter().take(index).any(|before| before.name() == Some(name)) {
             diag.error(ident.span(), format!("two parameters are named `{name}`: rename one of them"));
             continue;
         }
-        placeholders::unused(entry, ident, &name, diag);
+        placeholders::unused(entry, ident, name, diag);
     }
 }

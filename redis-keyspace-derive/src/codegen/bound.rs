@@ -90,7 +90,7 @@ pub(super) fn methods(
     bodies: Bodies,
     parameters: &dyn Fn(&Entry<'_>) -> Parameters,
     root: &TokenStream,
-    rk: &TokenStream,
+    rk: &Ident,
 ) -> TokenStream {
     let Some(ident) = &model.container.bound else { return TokenStream::new() };
     let constructors =

@@ -1,12 +1,12 @@
 //! Generates the checks that only the compiler can do. Their spans are where the errors should be.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::spanned::Spanned;
 
 use super::meta::{Part, pieces, templates_ident};
-use super::paths::{at, site};
-use super::{bound, docs, lints, named, pattern, types};
+use super::outline::{self, Outline};
+use super::paths::{at, moved, site};
+use super::{bound, docs, lints, named, pattern};
 use crate::model::{Entry, Keyspace};
 
 /// Uses all fields and generated functions, so that they are not dead code: nothing reads the
@@ -17,7 +17,7 @@ pub(super) fn everything_is_used(model: &Keyspace<'_>) -> TokenStream {
     let value = model.names.internal("this", site());
     let fields = model.entries.iter().map(|entry| {
         let field = entry.ident;
-        quote_spanned!(site()=> let _ = &#value.#field;)
+        quote_spanned!(site()=> let _ = #value.#field;)
     });
     let constructors =
         model.entries.iter().map(|entry| named::mention(model, entry, &this.to_token_stream(), None));
@@ -27,10 +27,10 @@ pub(super) fn everything_is_used(model: &Keyspace<'_>) -> TokenStream {
 }
 
 /// Checks that the type of each key is a kind. The error is at the type in the declaration.
-pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn kinds(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let kinds = model.entries.iter().filter_map(|entry| entry.kind.as_ref());
     let asserts = kinds.filter(|kind| !kind.is_reported.get()).map(|kind| {
-        let (ty, span) = (named::kind(kind), at(kind.written.span()));
+        let (ty, span) = (named::kind(kind), at(kind.span));
         quote_spanned!(span=> #rk::assert_kind::<#ty>();)
     });
     let name = quote_spanned!(named::item(model)=> _);
@@ -40,7 +40,7 @@ pub(super) fn kinds(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
 /// Checks that a field with options of fills has a kind with fills. Options on the struct apply
 /// only to fields with such kinds. `fills = false` is allowed on every other kind except
 /// `Once`.
-pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn fills(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let asserts = model.entries.iter().filter_map(|entry| {
         let (kind, span) = (entry.kind.as_ref()?, at(entry.fills.span()?));
         let ty = named::kind(kind);
@@ -80,45 +80,30 @@ pub(super) fn fills(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
 /// Checks that no two templates make the same key. Each pair has its own constant, so that several
 /// can fail. The error is at the later template. Most pairs differ in a literal after the same
 /// start: they are skipped here, because const evaluation is much slower.
-pub(super) fn distinct(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn distinct(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let outlines: Vec<_> = model.entries.iter().map(|entry| outline(model, entry)).collect();
-    let (conflict, templates) = (model.names.internal("conflict", site()), templates_ident(model));
+    let templates = templates_ident(model);
     let allowed = lints::allow(lints::OVERLAP, None);
-    let mut asserts = TokenStream::new();
-    for (later, (entry, outline)) in model.entries.iter().zip(&outlines).enumerate() {
-        for (earlier, other) in outlines.iter().take(later).enumerate() {
-            if may_overlap(outline, other) {
-                let span = at(entry.template_span);
-                let index = |index| {
-                    let mut index = Literal::usize_suffixed(index);
-                    index.set_span(span);
-                    index
-                };
-                let (earlier, later) = (index(earlier), index(later));
-                asserts.extend(quote_spanned! {span=>
-                    #allowed
-                    const _: () = if let #rk::Option::Some(#conflict) = #rk::conflict(&#templates, #earlier, #later) {
-                        ::core::panic!("{}", #rk::Message::as_str(&#conflict))
-                    };
-                });
-            }
-        }
-    }
-    asserts
-}
-
-/// A part of a template, as far as the derive can compare it.
-#[derive(PartialEq)]
-enum Outline {
-    Literal(String),
-    /// An argument, by the text of its type. The same text means the same type.
-    Argument(String),
+    let asserts = outline::candidates(&outlines).into_iter().filter_map(|(later, earlier)| {
+        let span = at(model.entries.get(later)?.template_span);
+        let index = |index| {
+            let mut index = Literal::usize_suffixed(index);
+            index.set_span(span);
+            index
+        };
+        let (earlier, later, rk) = (index(earlier), index(later), moved(rk, span));
+        Some(quote_spanned! {span=>
+            #allowed
+            const _: () = #rk::assert_distinct(&#templates, #earlier, #later);
+        })
+    });
+    asserts.collect()
 }
 
 fn outline(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<Outline> {
     let outline = |part| match part {
         Part::Literal(text) => Outline::Literal(text),
-        Part::Argument(param) => Outline::Argument(types::text(param.ty)),
+        Part::Argument(param) => Outline::Argument(param.text.clone()),
     };
     if entry.parses {
         return pieces(model, entry).into_iter().map(outline).collect();
@@ -129,26 +114,9 @@ fn outline(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<Outline> {
     start.into_iter().chain([Outline::Argument(String::new())]).collect()
 }
 
-/// Whether two templates could make the same key, as far as the derive can see. They can't if they
-/// differ in a literal after the same literals and types, or if their last literals differ.
-fn may_overlap(one: &[Outline], other: &[Outline]) -> bool {
-    if let (Some(Outline::Literal(end)), Some(Outline::Literal(other))) = (one.last(), other.last())
-        && !end.ends_with(other.as_str())
-        && !other.ends_with(end.as_str())
-    {
-        return false;
-    }
-    match one.iter().zip(other).find(|(one, other)| one != other) {
-        Some((Outline::Literal(text), Outline::Literal(other))) => {
-            text.starts_with(other.as_str()) || other.starts_with(text.as_str())
-        }
-        _ => true,
-    }
-}
-
 /// Checks that an argument can't contain the first character of the literal that follows it. Each
 /// place has its own constant, so that several can fail.
-pub(super) fn boundaries(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn boundaries(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let mut asserts = TokenStream::new();
     for entry in model.entries.iter().filter(|entry| entry.parses) {
         for pair in pieces(model, entry).windows(2) {
@@ -161,7 +129,7 @@ pub(super) fn boundaries(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream 
                 continue;
             }
             let template = docs::whole_template(model, entry);
-            let (name, written) = (param.name().unwrap_or_default(), types::text(param.ty));
+            let (name, written) = (param.name().unwrap_or_default(), &param.text);
             let advice = if character == ':' {
                 // Escaped arguments can't contain a colon, so the type is not escaped.
                 "move the `Raw` argument to the end of the template, or use a type that is escaped".to_owned()
@@ -174,12 +142,11 @@ pub(super) fn boundaries(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream 
                 "ambiguous template \"{template}\": the argument `{name}: {written}` can contain `{character}`, the character that \
                  follows it, so different arguments could make the same key: {advice}",
             );
-            // The message of `assert!` is a format string.
-            let message = message.replace('{', "{{").replace('}', "}}");
             let class = named::class(model, param, rk);
-            let byte = Literal::byte_character(byte);
-            asserts.extend(quote_spanned! {at(entry.template_span)=>
-                const _: () = ::core::assert!(#class.ends_before(#byte), #message);
+            let (byte, span) = (Literal::byte_character(byte), at(entry.template_span));
+            let rk = moved(rk, span);
+            asserts.extend(quote_spanned! {span=>
+                const _: () = #rk::assert_ends_before(#class, #byte, #message);
             });
         }
     }

@@ -1,15 +1,15 @@
 //! Generates the functions that create keys.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::spanned::Spanned;
 
 use super::meta::{self, Part, pieces};
+use super::parsed_impls::at_type;
 use super::paths::site;
 use super::{docs, lints, named};
-use crate::model::{Entry, Keyspace};
+use crate::model::{Entry, Keyspace, Param};
 
-pub(super) fn all(model: &Keyspace<'_>, root: &TokenStream, rk: &TokenStream) -> TokenStream {
+pub(super) fn all(model: &Keyspace<'_>, root: &TokenStream, rk: &Ident) -> TokenStream {
     model
         .entries
         .iter()
@@ -46,30 +46,33 @@ pub(super) fn signature(
     }
 }
 
-fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream) -> TokenStream {
+fn body(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &Ident) -> TokenStream {
     let parts = pieces(model, entry);
     let templates = meta::templates_ident(model);
     if let [Part::Literal(text)] = parts.as_slice() {
         return quote_spanned!(site()=> #rk::Key::from_static(&#templates[#index], #text));
     }
     let required = entry.params.iter().map(|param| named::require_argument(model, param, rk));
-    let calls = parts.into_iter().map(|part| match part {
-        Part::Literal(text) => quote_spanned!(site()=> .literal(#text)),
-        Part::Argument(param) => {
-            // At the type, because errors say that it is not an argument.
-            let span = param.ty.span();
-            let ident = param.ident.map(|ident| {
-                let mut ident = ident.clone();
-                ident.set_span(ident.span().located_at(span));
-                ident
-            });
-            quote_spanned!(span=> .argument(&#ident))
+    // The text at the start, and the text after each argument.
+    let mut start = String::new();
+    let mut arguments: Vec<(&Param<'_>, String)> = Vec::new();
+    for part in parts {
+        match (part, arguments.last_mut()) {
+            (Part::Argument(param), _) => arguments.push((param, String::new())),
+            (Part::Literal(text), Some((_, after))) => *after = text,
+            (Part::Literal(text), None) => start = text,
         }
+    }
+    let calls = arguments.iter().map(|(param, after)| {
+        // At the type, because errors say that it is not an argument.
+        let span = param.span;
+        let ident = param.ident.map(|ident| at_type(ident, span));
+        quote_spanned!(span=> .argument(&#ident, #after))
     });
     let converted = entry.params.iter().filter_map(named::converted);
     quote_spanned! {site()=>
         #(#required)*
         #(#converted)*
-        #rk::KeyBuilder::new(&#templates[#index]) #(#calls)* .finish()
+        #rk::KeyBuilder::new(&#templates[#index], #start) #(#calls)* .finish()
     }
 }

@@ -5,10 +5,10 @@ use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::paths::site;
-use super::types;
 use crate::attr::forwarded::{DocText, Forwarded};
 use crate::attr::value::Ttl;
 use crate::model::{Entry, Keyspace, Kind, name};
+use crate::types;
 
 /// `#[doc = ".."]`
 pub(super) fn line(text: &str) -> TokenStream {
@@ -45,7 +45,7 @@ fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
         None => {}
     }
     if let Some(kind) = &entry.kind {
-        facts.push_str(&format!(", value {}", code(&types::text(kind.written))));
+        facts.push_str(&format!(", value {}", code(&kind.text)));
         if let Some(wire) = wire(kind) {
             facts.push_str(&format!(", stored as {wire}"));
         }
@@ -70,7 +70,7 @@ fn facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
 fn channel_facts(model: &Keyspace<'_>, entry: &Entry<'_>) -> String {
     let mut facts = format!("Channel {}", code(&whole_template(model, entry)));
     if let Some(kind) = &entry.kind {
-        facts.push_str(&format!(", messages {}", code(&types::text(kind.written))));
+        facts.push_str(&format!(", messages {}", code(&kind.text)));
     }
     if entry.is_sharded {
         facts.push_str(", sharded");
@@ -87,7 +87,7 @@ fn wire(kind: &Kind<'_>) -> Option<&'static str> {
         "Bytes" => Some("bytes"),
         "bool" => Some("`1` or `0`"),
         "Lock" => Some("the token of the holder"),
-        "RateLimit" if types::text(kind.written).contains("FixedWindow") => {
+        "RateLimit" if kind.text.contains("FixedWindow") => {
             Some("the end of the window in microseconds since 1970, and the count")
         }
         "RateLimit" => Some("the moment of recovery in microseconds since 1970"),

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::Token;
-use syn::spanned::Spanned;
 
 use super::parsed_impls::{Variant, VariantField};
 use super::paths::{imports, private, root, site};
@@ -155,13 +154,13 @@ fn params(model: &Keyspace<'_>, entry: &Entry<'_>) -> Vec<(Ident, usize)> {
         .enumerate()
         .map(|(index, param)| match param.ident.filter(|ident| taken.insert(ident.to_string())) {
             Some(ident) => (ident.clone(), index),
-            None => (model.names.internal(&format!("argument{index}"), param.ty.span()), index),
+            None => (model.names.internal(&format!("argument{index}"), param.span), index),
         })
         .collect()
 }
 
 /// The enum, and its variants for the impls.
-fn parsed<'a>(model: &Keyspace<'a>, root: &TokenStream) -> (TokenStream, Vec<Variant<'a>>) {
+fn parsed(model: &Keyspace<'_>, root: &TokenStream) -> (TokenStream, Vec<Variant>) {
     let mut taken = BTreeSet::new();
     let mut definitions = Vec::new();
     let mut variants = Vec::new();
@@ -171,7 +170,7 @@ fn parsed<'a>(model: &Keyspace<'a>, root: &TokenStream) -> (TokenStream, Vec<Var
             name.push('_');
         }
         let name = Ident::new(&name, site());
-        let params: Vec<(Ident, &Param<'a>)> = params(model, entry)
+        let params: Vec<(Ident, &Param<'_>)> = params(model, entry)
             .into_iter()
             .filter_map(|(name, index)| Some((name, entry.params.get(index)?)))
             .collect();

@@ -5,32 +5,21 @@ use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::paths::{at, site};
-use super::{docs, named, types};
+use super::paths::{at, moved, site};
+use super::{docs, named};
 use crate::attr::value::{Trim, Ttl};
 use crate::model::{Entry, Keyspace, Param};
 use crate::template::Piece;
 
 /// `static __TEMPLATES`, one element per field.
-pub(super) fn templates(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn templates(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let count = model.entries.len();
-    let templates = model.entries.iter().enumerate().map(|(index, entry)| template(model, entry, index, rk));
-    // If the type is not a kind, the error is at the type in the declaration.
-    let kinds = model.entries.iter().enumerate().filter_map(|(index, entry)| {
-        let (kind, ident) = (entry.kind.as_ref()?, kind_ident(model, index));
-        let (ty, text, span) = (named::kind(kind), types::text(kind.written), at(kind.written.span()));
-        let of = quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text));
-        Some(quote_spanned!(site()=> const #ident: #rk::KindMeta = #of;))
-    });
-    let name = templates_ident(model);
+    let templates = model.entries.iter().map(|entry| template(model, entry, rk));
+    let mut name = templates_ident(model);
+    name.set_span(named::item(model));
     quote_spanned! {site()=>
-        #(#kinds)*
         static #name: [#rk::TemplateMeta; #count] = [#(#templates),*];
     }
-}
-
-fn kind_ident(model: &Keyspace<'_>, index: usize) -> Ident {
-    model.names.internal(&format!("K{index}"), named::item(model))
 }
 
 pub(super) fn templates_ident(model: &Keyspace<'_>) -> Ident {
@@ -41,16 +30,16 @@ pub(super) fn meta_ident(model: &Keyspace<'_>) -> Ident {
     model.names.internal("META", site())
 }
 
-fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStream) -> TokenStream {
+fn template(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &Ident) -> TokenStream {
     let keyspace = model.ident.unraw().to_string();
-    let field = entry.name();
+    let field = &entry.name;
     let template = docs::whole_template(model, entry);
     let piece = |piece| match piece {
         Part::Literal(text) => quote_spanned!(site()=> #rk::Piece::Literal(#text)),
         Part::Argument(param) => {
             let name = param.name();
             let class = named::class(model, param, rk);
-            let type_name = types::text(param.ty);
+            let type_name = &param.text;
             quote_spanned! {site()=>
                 #rk::Piece::Argument(#rk::ArgumentMeta::new(
                     #name,
@@ -67,11 +56,11 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
     if !entry.parses {
         // Any text may follow the first literal.
         pieces.truncate(usize::from(pieces.first().is_some_and(|&(is_literal, _)| is_literal)));
-        let names: Vec<String> = entry.params.iter().filter_map(Param::name).collect();
+        let names: Vec<&str> = entry.params.iter().filter_map(Param::name).collect();
         let names = names.join(", ");
         // The catalog needs the types, because keys change with the type of an argument.
-        let types: Vec<String> = entry.params.iter().map(|param| types::text(param.ty)).collect();
-        let types = if let [one] = &*types { one.clone() } else { format!("({})", types.join(", ")) };
+        let types: Vec<&str> = entry.params.iter().map(|param| param.text.as_str()).collect();
+        let types = if let [one] = &*types { (*one).to_owned() } else { format!("({})", types.join(", ")) };
         pieces.push((
             false,
             quote_spanned! {site()=>
@@ -80,7 +69,6 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         ));
     }
     let pieces = pieces.into_iter().map(|(_, piece)| piece);
-    let mut kind = kind_ident(model, index);
     // Some kinds require a TTL or a length, and only some need none. That error is at the type,
     // too.
     let check = match model.ttl(entry) {
@@ -88,19 +76,17 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
         None if entry.is_channel() => Some("without_ttl"),
         _ => None,
     };
-    let kind = match &entry.kind {
-        Some(written) if check.is_some() || entry.trim.is_some() => {
-            let span = written.written.span();
-            kind.set_span(kind.span().located_at(span));
-            let trim = entry.trim.map(|trim| trimmed(trim, span, rk));
-            let check = check.map(|check| {
-                let check = Ident::new(check, at(span));
-                quote_spanned!(at(span)=> .#check())
-            });
-            quote_spanned!(at(span)=> #kind #trim #check)
-        }
-        _ => kind.to_token_stream(),
-    };
+    // If the type is not a kind, the error is at the type in the declaration.
+    let kind = entry.kind.as_ref().map(|kind| {
+        let (ty, text, span) = (named::kind(kind), &kind.text, at(kind.span));
+        let rk = &moved(rk, span);
+        let trim = entry.trim.map(|trim| trimmed(trim, span, rk));
+        let check = check.map(|check| {
+            let check = Ident::new(check, span);
+            quote_spanned!(span=> .#check())
+        });
+        quote_spanned!(span=> #rk::KindMeta::of::<#ty>(#text) #trim #check)
+    });
     let lifetime = match model.ttl(entry) {
         Some(Ttl::Expires { millis, .. }) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
         Some(Ttl::Computed(expression)) => {
@@ -128,7 +114,7 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, index: usize, rk: &TokenStr
 }
 
 /// The call that sets how a stream is trimmed.
-fn trimmed(trim: Trim, span: Span, rk: &TokenStream) -> TokenStream {
+fn trimmed(trim: Trim, span: Span, rk: &Ident) -> TokenStream {
     match trim {
         Trim::None => quote_spanned!(at(span)=> .untrimmed()),
         Trim::MaxLen { count, is_exact } => {
@@ -139,7 +125,7 @@ fn trimmed(trim: Trim, span: Span, rk: &TokenStream) -> TokenStream {
 }
 
 /// The options of fills, if any are set.
-fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> Option<TokenStream> {
+fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &Ident) -> Option<TokenStream> {
     if model.disables_fills(entry) {
         return Some(quote_spanned!(site()=> .filled_by(#rk::FillPolicy::DISABLED)));
     }
@@ -171,7 +157,7 @@ fn fills(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &TokenStream) -> Option<To
 }
 
 /// `static __META`.
-pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn keyspace(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let name = model.ident.unraw().to_string();
     let prefix = model.prefix().unwrap_or_default();
     let docs = docs::text(&model.forwarded);
@@ -210,7 +196,7 @@ pub(super) fn keyspace(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
     }
 }
 
-fn option(rk: &TokenStream, name: &str, value: Option<&impl ToTokens>) -> Option<TokenStream> {
+fn option(rk: &Ident, name: &str, value: Option<&impl ToTokens>) -> Option<TokenStream> {
     let value = value?;
     let name = Ident::new(name, site());
     Some(quote_spanned!(site()=> #name: #rk::Option::Some(#value)))

@@ -14,17 +14,16 @@ pub(crate) mod fallback;
 mod lints;
 mod meta;
 mod named;
+mod outline;
 mod parsed;
 mod parsed_impls;
 mod paths;
 pub(crate) mod pattern;
-mod types;
 
 pub(crate) use lints::{ARGUMENT, RECORD, SCRIPT, allow};
 pub(crate) use paths::{at, imports, private, root, site};
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
-pub(crate) use types::text as type_text;
 
 use crate::model::{Entry, Keyspace};
 

@@ -5,7 +5,6 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{PathArguments, Type};
 
 use super::paths::{at, site};
@@ -19,7 +18,7 @@ pub(super) fn item(model: &Keyspace<'_>) -> Span {
 
 /// The parsed type of the parameter, for code outside of blocks.
 pub(super) fn parsed(param: &Param<'_>, root: &TokenStream) -> TokenStream {
-    let (ty, span) = (&param.closed, param.ty.span());
+    let (ty, span) = (&param.closed, param.span);
     // With a span of the expansion. Otherwise lints would check the path of `crate = ..` as user
     // code.
     let name = Ident::new("KeyArgument", at(span));
@@ -27,16 +26,16 @@ pub(super) fn parsed(param: &Param<'_>, root: &TokenStream) -> TokenStream {
 }
 
 /// The class of strings that the parameter's type can write.
-pub(super) fn class(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn class(model: &Keyspace<'_>, param: &Param<'_>, rk: &Ident) -> TokenStream {
     let ty = alias(model, param);
-    quote_spanned!(param.ty.span()=> <#ty as #rk::KeyArgument>::CLASS)
+    quote_spanned!(param.span=> <#ty as #rk::KeyArgument>::CLASS)
 }
 
 /// An alias of the parameter's type, with the span of all errors about it. It is one token: for a
 /// type of several tokens, the compiler would sometimes underline the whole type and sometimes only
 /// its first token.
 pub(super) fn alias(model: &Keyspace<'_>, param: &Param<'_>) -> Ident {
-    model.names.internal(&format!("A{}", param.number), param.ty.span())
+    model.names.internal(&format!("A{}", param.number), param.span)
 }
 
 /// The definitions of the aliases.
@@ -52,7 +51,7 @@ pub(super) fn aliases(model: &Keyspace<'_>) -> TokenStream {
 
 /// Requires directly that the parameter's type is an argument. If a function's bound or the size of
 /// a type requires it first, the compiler adds details about that place, which makes another error.
-pub(super) fn require_argument(model: &Keyspace<'_>, param: &Param<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn require_argument(model: &Keyspace<'_>, param: &Param<'_>, rk: &Ident) -> TokenStream {
     let class = class(model, param, rk);
     quote_spanned!(site()=> let _ = #class;)
 }
@@ -105,5 +104,5 @@ pub(super) fn kind(kind: &Kind<'_>) -> TokenStream {
     let ty = &kind.closed;
     let is_bare = matches!(ty, Type::Path(ty) if ty.qself.is_none() && ty.path.segments.len() == 1
         && ty.path.segments.iter().all(|segment| matches!(segment.arguments, PathArguments::None)));
-    if is_bare { quote_spanned!(ty.span()=> #ty<>) } else { ty.to_token_stream() }
+    if is_bare { quote_spanned!(kind.span=> #ty<>) } else { ty.to_token_stream() }
 }

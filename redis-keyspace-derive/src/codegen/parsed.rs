@@ -3,14 +3,13 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 
 use super::parsed_impls::{Variant, VariantField, at_type};
 use super::paths::{at, site};
 use super::{docs, lints, named};
 use crate::model::{Entry, Keyspace, Param};
 
-pub(super) fn variants<'a>(model: &Keyspace<'a>) -> Vec<Variant<'a>> {
+pub(super) fn variants(model: &Keyspace<'_>) -> Vec<Variant> {
     let variants = parsing(model).map(|(_, entry)| Variant {
         name: variant(entry),
         fields: arguments(entry)
@@ -24,7 +23,7 @@ pub(super) fn variants<'a>(model: &Keyspace<'a>) -> Vec<Variant<'a>> {
 pub(super) fn definition(model: &Keyspace<'_>, root: &TokenStream) -> TokenStream {
     let definitions = parsing(model).map(|(_, entry)| {
         let fields = arguments(entry).into_iter().map(|(ident, param)| {
-            let docs = docs::argument(&param.name().unwrap_or_default());
+            let docs = docs::argument(param.name().unwrap_or_default());
             let parsed = named::parsed(param, root);
             quote_spanned!(site()=> #docs #ident: #parsed)
         });
@@ -64,7 +63,7 @@ pub(super) fn around(model: &Keyspace<'_>, definitions: impl Iterator<Item = Tok
     }
 }
 
-pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStream {
+pub(super) fn from_captures(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let parsed = ident(model);
     let arms = parsing(model).map(|(index, entry)| {
         let name = variant(entry);
@@ -78,18 +77,23 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
         let fields = arguments(entry).into_iter().filter_map(|(ident, param)| {
             let name = param.name()?;
             let position = holes.iter().position(|hole| *hole == name)?;
-            let (ty, ident) = (named::alias(model, param), at_type(ident, param.ty));
-            let captures = captures_ident(model, at(param.ty.span()));
-            // The parentheses have the span of the type. The call does not, because it starts with
-            // a generated name.
-            Some(quote_spanned!(param.ty.span()=> #ident: (#captures.get::<#ty>(#position))?))
+            let (ty, ident) = (named::alias(model, param), at_type(ident, param.span));
+            let captures = captures_ident(model, at(param.span));
+            let value = model.names.internal("a0", param.span);
+            // `?` would take twice as long to compile.
+            Some(quote_spanned! {param.span=>
+                #ident: match #captures.get::<#ty>(#position) {
+                    #rk::Option::Some(#value) => #value,
+                    #rk::Option::None => return #rk::Option::None,
+                }
+            })
         });
-        let span = entry.params.first().map_or_else(site, |param| param.ty.span());
+        let span = entry.params.first().map_or_else(site, |param| param.span);
         let fields = (!entry.params.is_empty()).then(|| quote_spanned!(span=> { #(#fields),* }));
         let mut parsed = parsed.clone();
         parsed.set_span(span);
         let value = quote_spanned!(span=> #parsed::#name #fields);
-        quote_spanned!(site()=> #index => #rk::Option::Some(#value))
+        quote_spanned!(site()=> #index => #value)
     });
     let has_arguments = parsing(model).any(|(_, entry)| !entry.params.is_empty());
     let (template, captures) = (model.names.internal("template", site()), captures_ident(model, site()));
@@ -97,10 +101,10 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &TokenStream) -> TokenStre
         if has_arguments { quote_spanned!(site()=> #captures) } else { quote_spanned!(site()=> _) };
     quote_spanned! {site()=>
         fn from_captures(#template: ::core::primitive::usize, #captures: &#rk::Captures<'_>) -> #rk::Option<#parsed> {
-            match #template {
+            #rk::Option::Some(match #template {
                 #(#arms,)*
-                _ => #rk::Option::None,
-            }
+                _ => return #rk::Option::None,
+            })
         }
     }
 }

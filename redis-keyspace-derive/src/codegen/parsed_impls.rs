@@ -6,65 +6,58 @@
 //! error.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 
 use super::named;
-use super::paths::site;
+use super::paths::{moved, site};
 use crate::model::{Keyspace, Param};
 use crate::names::Names;
 
-pub(super) struct Variant<'a> {
+pub(super) struct Variant {
     pub(super) name: Ident,
-    pub(super) fields: Vec<VariantField<'a>>,
+    pub(super) fields: Vec<VariantField>,
 }
 
-pub(super) struct VariantField<'a> {
+pub(super) struct VariantField {
     name: Ident,
-    /// The declared type.
-    ty: &'a syn::Type,
+    /// The span of its type.
+    span: Span,
     /// The alias of the declared type. `None` if the type is not valid.
     argument: Option<Ident>,
 }
 
-impl<'a> VariantField<'a> {
-    pub(super) fn new(model: &Keyspace<'_>, name: Ident, param: &Param<'a>) -> Self {
+impl VariantField {
+    pub(super) fn new(model: &Keyspace<'_>, name: Ident, param: &Param<'_>) -> Self {
         let argument = param.refused().is_none().then(|| named::alias(model, param));
-        Self { name, ty: param.ty, argument }
+        Self { name, span: param.span, argument }
     }
 
     /// Calls a function of this crate instead of a method of the standard library. It relies on the
     /// bounds of `KeyArgument::Parsed`, so that the compiler does not check them again for the type
     /// of the field: one mistake in that type is one error.
-    fn call(&self, function: &str, value: &Ident, rk: &TokenStream) -> Option<TokenStream> {
-        let span = self.ty.span();
-        let mut argument = self.argument.clone()?;
-        argument.set_span(span);
+    fn call(&self, function: &str, arguments: &TokenStream, rk: &Ident) -> Option<TokenStream> {
+        let span = self.span;
+        let (argument, rk) = (moved(self.argument.as_ref()?, span), moved(rk, span));
         let function = Ident::new(function, span);
-        let rk = rk.clone().into_iter().map(|mut token| {
-            token.set_span(span);
-            token
-        });
-        Some(quote_spanned!(span=> #(#rk)*::#function::<#argument>(#value)))
+        Some(quote_spanned!(span=> #rk::#function::<#argument>(#arguments)))
     }
 }
 
-impl Variant<'_> {
+impl Variant {
     /// The span of its expressions: that of its first argument.
     pub(super) fn span(&self) -> Span {
-        self.fields.first().map_or_else(site, |field| field.ty.span())
+        self.fields.first().map_or_else(site, |field| field.span)
     }
 }
 
-pub(super) fn all(parsed: &Ident, variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStream {
-    let [f, other, state, visitor] =
-        ["f", "other", "state", "visitor"].map(|name| names.internal(name, site()));
-    let visit = visit(variants, &visitor, names, rk);
+pub(super) fn all(parsed: &Ident, variants: &[Variant], names: &Names, rk: &Ident) -> TokenStream {
+    let [f, other, state, parts] = ["f", "other", "state", "parts"].map(|name| names.internal(name, site()));
+    let visit = visit(variants, &parts, names, rk);
     let clone = clone(variants, names, rk);
     quote_spanned! {site()=>
         impl #rk::ParsedVariants for #parsed {
-            fn visit(&self, #visitor: &mut #rk::Visitor<'_>) {
+            fn visit<'p>(&'p self, #parts: &#rk::ParsedParts<'p>) {
                 match *self { #visit }
             }
         }
@@ -102,28 +95,27 @@ pub(super) fn all(parsed: &Ident, variants: &[Variant<'_>], names: &Names, rk: &
     }
 }
 
-fn visit(variants: &[Variant<'_>], visitor: &Ident, names: &Names, rk: &TokenStream) -> TokenStream {
+fn visit(variants: &[Variant], parts: &Ident, names: &Names, rk: &Ident) -> TokenStream {
     let arms = variants.iter().map(|variant| {
         let name = &variant.name;
         let text = name.to_string();
+        let start = quote_spanned!(site()=> #rk::visit_variant(#parts, #text));
         if variant.fields.is_empty() {
-            return quote_spanned!(site()=> Self::#name => #visitor(#text, &[]),);
+            return quote_spanned!(site()=> Self::#name => #start,);
         }
         let pattern = pattern(variant, names);
-        let fields = variant.fields.iter().enumerate().map(|(index, field)| {
-            let (text, ty) = (field.name.unraw().to_string(), field.ty);
-            let binding = binding(index, ty, names);
-            // An invalid type has no value.
-            let value =
-                field.call("parsed_value", &binding, rk).unwrap_or_else(|| quote_spanned!(ty.span()=> &()));
-            quote_spanned!(ty.span()=> (#text, #value))
+        // An invalid type has no value.
+        let fields = variant.fields.iter().enumerate().filter_map(|(index, field)| {
+            let (text, span) = (field.name.unraw().to_string(), field.span);
+            let binding = binding(index, span, names);
+            field.call("visit_argument", &quote_spanned!(span=> #parts, #text, #binding), rk)
         });
-        quote_spanned!(site()=> #pattern => #visitor(#text, &[#(#fields),*]),)
+        quote_spanned!(site()=> #pattern => { #start; #(#fields;)* })
     });
     arms.collect()
 }
 
-fn clone(variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStream {
+fn clone(variants: &[Variant], names: &Names, rk: &Ident) -> TokenStream {
     let arms = variants.iter().map(|variant| {
         let name = &variant.name;
         if variant.fields.is_empty() {
@@ -131,12 +123,11 @@ fn clone(variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStre
         }
         let pattern = pattern(variant, names);
         let fields = variant.fields.iter().enumerate().map(|(index, field)| {
-            let (name, ty) = (at_type(&field.name, field.ty), field.ty);
-            let binding = binding(index, ty, names);
-            let value = field.call("clone_parsed", &binding, rk);
-            let value =
-                value.unwrap_or_else(|| quote_spanned!(ty.span()=> ::core::clone::Clone::clone(#binding)));
-            quote_spanned!(ty.span()=> #name: #value)
+            let (name, span) = (at_type(&field.name, field.span), field.span);
+            let binding = binding(index, span, names);
+            let value = field.call("clone_parsed", &binding.to_token_stream(), rk);
+            let value = value.unwrap_or_else(|| quote_spanned!(span=> ::core::clone::Clone::clone(#binding)));
+            quote_spanned!(span=> #name: #value)
         });
         let span = variant.span();
         let value = quote_spanned!(span=> Self::#name { #(#fields),* });
@@ -146,23 +137,23 @@ fn clone(variants: &[Variant<'_>], names: &Names, rk: &TokenStream) -> TokenStre
 }
 
 /// `Self::User { id: ref __a0 }`
-fn pattern(variant: &Variant<'_>, names: &Names) -> TokenStream {
+fn pattern(variant: &Variant, names: &Names) -> TokenStream {
     let name = &variant.name;
     let fields = variant.fields.iter().enumerate().map(|(index, field)| {
-        let (name, ty) = (at_type(&field.name, field.ty), field.ty);
-        let binding = binding(index, ty, names);
-        quote_spanned!(ty.span()=> #name: ref #binding)
+        let (name, span) = (at_type(&field.name, field.span), field.span);
+        let binding = binding(index, span, names);
+        quote_spanned!(span=> #name: ref #binding)
     });
     quote_spanned!(variant.span()=> Self::#name { #(#fields),* })
 }
 
-fn binding(index: usize, ty: &syn::Type, names: &Names) -> Ident {
-    names.internal(&format!("a{index}"), ty.span())
+fn binding(index: usize, span: Span, names: &Names) -> Ident {
+    names.internal(&format!("a{index}"), span)
 }
 
 /// The field's name, with the span of its type.
-pub(super) fn at_type(field: &Ident, ty: &syn::Type) -> Ident {
+pub(super) fn at_type(field: &Ident, span: Span) -> Ident {
     let mut field = field.clone();
-    field.set_span(field.span().located_at(ty.span()));
+    field.set_span(field.span().located_at(span));
     field
 }

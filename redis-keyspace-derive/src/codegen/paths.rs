@@ -1,6 +1,6 @@
 //! Spans, and the paths of the runtime.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::Path;
 
@@ -23,8 +23,16 @@ pub(crate) fn root(path: Option<&Path>) -> TokenStream {
 }
 
 /// The runtime's hidden module, by its short name from [`imports`].
-pub(crate) fn private(names: &Names) -> TokenStream {
-    names.internal("rk", site()).into_token_stream()
+pub(crate) fn private(names: &Names) -> Ident {
+    names.internal("rk", site())
+}
+
+/// The same name at another place. A call has the place of its first token, so this is where its
+/// errors are.
+pub(super) fn moved(name: &Ident, span: Span) -> Ident {
+    let mut name = name.clone();
+    name.set_span(span);
+    name
 }
 
 /// The first item of a block. The glob import shadows items in the user's scope that have the same

@@ -1,14 +1,15 @@
 //! Generates patterns: for each template with arguments, a function that returns the pattern of all
 //! its keys, and a method for each argument that binds it.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 
 use super::meta::templates_ident;
 use super::parsed_impls::at_type;
-use super::paths::site;
+use super::paths::{at, moved, site};
 use super::{docs, lints, named};
 use crate::closed::without_self;
 use crate::model::{Entry, Keyspace, Param};
@@ -69,7 +70,7 @@ fn parameters(model: &Keyspace<'_>) -> (Ident, Ident, Ident) {
     names.into()
 }
 
-pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> TokenStream {
+pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &Ident) -> TokenStream {
     if with_arguments(model).next().is_none() {
         return TokenStream::new();
     }
@@ -89,7 +90,9 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> T
         }
     });
     let impls: TokenStream = impls.collect();
+    let helpers = (bodies == Bodies::Working).then(|| helpers(model, rk));
     quote_spanned! {site()=>
+        #helpers
         #impls
 
         #[automatically_derived]
@@ -116,33 +119,64 @@ pub(super) fn impls(model: &Keyspace<'_>, bodies: Bodies, rk: &TokenStream) -> T
     }
 }
 
+/// The functions that all methods and constructors of patterns call. A call compiles faster than
+/// their bodies would in each place.
+fn helpers(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
+    let (ident, (kind, field, bound)) = (ident(model), parameters(model));
+    let [new, bind, template, this] =
+        ["pattern", "bind", "template", "this"].map(|name| model.names.internal(name, site()));
+    let [index, hole, argument] = ["a0", "a0", "a1"].map(|name| model.names.internal(name, site()));
+    let any = model.names.internal("A", site());
+    quote_spanned! {site()=>
+        fn #new<#kind, #field>(
+            #template: &'static #rk::TemplateMeta,
+            #index: ::core::primitive::usize,
+        ) -> #ident<#kind, #field, #rk::Unrestricted> {
+            #ident { pattern: #rk::Pattern::new(#template, #index), field: ::core::marker::PhantomData }
+        }
+
+        fn #bind<#kind, #field, #bound, #any: #rk::KeyArgument>(
+            #this: #ident<#kind, #field, #bound>,
+            #hole: ::core::primitive::usize,
+            #argument: &#any,
+        ) -> #ident<#kind, #field> {
+            #ident { pattern: #this.pattern.bind(#hole, #argument), field: #this.field }
+        }
+    }
+}
+
 fn method(
     model: &Keyspace<'_>,
     entry: &Entry<'_>,
     name: &Ident,
     param: &Param<'_>,
     bodies: Bodies,
-    rk: &TokenStream,
+    rk: &Ident,
 ) -> TokenStream {
     let (pattern_ident, (kind, ..), field) = (ident(model), parameters(model), field(model, entry));
     // In this impl, `Self` is the pattern.
     let (vis, ty) = (entry.vis, without_self(param.ty.to_token_stream(), model.ident));
     let ty = named::parameter_type(param, ty);
+    // With a span of the expansion, because the lint against dead code does not check that. To name
+    // each method would take longer than everything else: the compiler looks for it in the impls of
+    // all fields.
+    let method = in_expansion(name);
     let docs = docs::binding(&name.unraw().to_string());
     let holes = entry.template.iter().flat_map(|template| template.holes());
-    let hole = holes.into_iter().position(|hole| param.name().as_deref() == Some(&hole.name));
+    let hole = holes.into_iter().position(|hole| param.name() == Some(&hole.name));
     let body = match (bodies, hole) {
         (Bodies::Working, Some(hole)) => {
-            let (required, argument) = (named::require_argument(model, param, rk), at_type(name, param.ty));
-            let bind = quote_spanned!(param.ty.span()=> .bind(#hole, &#argument));
-            let converted = named::converted(param);
-            quote_spanned!(site()=> #required #converted #pattern_ident { pattern: self.pattern #bind, field: self.field })
+            let (required, argument) = (named::require_argument(model, param, rk), at_type(name, param.span));
+            let (bind, converted) = (model.names.internal("bind", param.span), named::converted(param));
+            let this = Ident::new("self", at(param.span));
+            let bind = quote_spanned!(param.span=> #bind(#this, #hole, &#argument));
+            quote_spanned!(site()=> #required #converted #bind)
         }
         _ => quote_spanned!(site()=> let _ = (self, #name); ::core::unreachable!()),
     };
     quote_spanned! {site()=>
         #docs
-        #vis fn #name(self, #name: #ty) -> #pattern_ident<#kind, #field> {
+        #vis fn #method(self, #name: #ty) -> #pattern_ident<#kind, #field> {
             #body
         }
     }
@@ -153,44 +187,49 @@ pub(super) fn constructors(
     model: &Keyspace<'_>,
     bodies: Bodies,
     root: &TokenStream,
-    rk: &TokenStream,
+    rk: &Ident,
 ) -> TokenStream {
+    let new = model.names.internal("pattern", site());
+    let unplaced = |template: TokenStream| quote_spanned!(site()=> #new(#template));
     let delete = |glob: &Ident| quote_spanned!(site()=> #rk::delete_pattern::<Self>(#glob));
-    functions(model, bodies, root, rk, &TokenStream::new(), &|pattern| pattern, &delete)
+    functions(model, bodies, root, &TokenStream::new(), &unplaced, &delete)
 }
 
 /// The functions as methods of the struct that is bound to a handle.
-pub(super) fn bound(
-    model: &Keyspace<'_>,
-    bodies: Bodies,
-    root: &TokenStream,
-    rk: &TokenStream,
-) -> TokenStream {
+pub(super) fn bound(model: &Keyspace<'_>, bodies: Bodies, root: &TokenStream, rk: &Ident) -> TokenStream {
     let (this, receiver) = (model.ident, quote_spanned!(site()=> &self,));
-    let on_handle = |pattern: TokenStream| quote_spanned!(site()=> #rk::Pattern::on(&#pattern, &self.redis));
+    let ty = ident(model);
+    let on_handle = |template: TokenStream| {
+        quote_spanned! {site()=>
+            #ty {
+                pattern: #rk::Pattern::on(&#rk::Pattern::new(#template), &self.redis),
+                field: ::core::marker::PhantomData,
+            }
+        }
+    };
     let delete = |glob: &Ident| {
         quote_spanned! {site()=>
             #rk::Sweep::on(#rk::delete_pattern::<#this>(#glob), &self.redis)
         }
     };
-    functions(model, bodies, root, rk, &receiver, &on_handle, &delete)
+    functions(model, bodies, root, &receiver, &on_handle, &delete)
 }
 
-/// A function for the pattern of each template, and `delete_pattern`. `place` sets the handle of a
-/// new pattern.
+/// A function for the pattern of each template, and `delete_pattern`. `new` creates a pattern from
+/// its template and the template's index.
 fn functions(
     model: &Keyspace<'_>,
     bodies: Bodies,
     root: &TokenStream,
-    rk: &TokenStream,
     receiver: &TokenStream,
-    place: &dyn Fn(TokenStream) -> TokenStream,
+    new: &dyn Fn(TokenStream) -> TokenStream,
     delete: &dyn Fn(&Ident) -> TokenStream,
 ) -> TokenStream {
     let templates = templates_ident(model);
     // Skips names that a field already uses. These conflicts are reported.
-    let is_taken = |name: &str| model.entries.iter().any(|entry| entry.name() == name);
-    let free = with_arguments(model).filter(|(_, entry)| !is_taken(&constructor_name(&entry.name())));
+    let taken: BTreeSet<&str> = model.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let free =
+        with_arguments(model).filter(|(_, entry)| !taken.contains(constructor_name(&entry.name).as_str()));
     let constructors = free.map(|(index, entry)| {
         let (docs, allowed) =
             (docs::pattern_constructor(model, entry), lints::allow(&[], Some(&entry.forwarded)));
@@ -201,12 +240,7 @@ fn functions(
             None => quote_spanned!(site()=> ()),
         };
         let body = match bodies {
-            Bodies::Working => {
-                let pattern = place(quote_spanned!(site()=> #rk::Pattern::new(&#templates[#index], #index)));
-                quote_spanned! {site()=>
-                    #ty { pattern: #pattern, field: ::core::marker::PhantomData }
-                }
-            }
+            Bodies::Working => new(quote_spanned!(site()=> &#templates[#index], #index)),
             Bodies::Empty => quote_spanned!(site()=> ::core::unreachable!()),
         };
         quote_spanned! {site()=>
@@ -219,7 +253,7 @@ fn functions(
         }
     });
     let mut functions: TokenStream = constructors.collect();
-    if !is_taken("delete_pattern") {
+    if !taken.contains("delete_pattern") {
         let (docs, vis, glob) = (docs::delete_pattern(model), model.vis, glob(model));
         let sweep = delete(&glob);
         functions.extend(quote_spanned! {site()=>
@@ -247,34 +281,37 @@ fn glob(model: &Keyspace<'_>) -> Ident {
     }
 }
 
-/// Uses all items that are generated here, so that they are not dead code.
+/// Uses the functions that return patterns, so that they are not dead code.
 pub(super) fn mentions(model: &Keyspace<'_>) -> TokenStream {
     let this = model.ident;
     let patterns = with_arguments(model).map(|(_, entry)| {
-        let (constructor, ident, field) = (constructor(entry), ident(model), field(model, entry));
-        let methods = arguments(entry).map(|(name, param)| {
-            if param.is_into {
-                let (pattern, ty) = (model.names.internal("a0", site()), &param.closed);
-                let value = model.names.internal("a1", site());
-                return quote_spanned! {site()=>
-                    let _ = |#pattern: #ident<(), #field, ()>, #value: #ty| #ident::<(), #field, ()>::#name(#pattern, #value);
-                };
-            }
-            quote_spanned!(site()=> let _ = #ident::<(), #field, ()>::#name;)
-        });
-        quote_spanned!(site()=> let _ = #this::#constructor; #(#methods)*)
+        let constructor = constructor(entry);
+        quote_spanned!(site()=> let _ = #this::#constructor;)
     });
     let patterns: TokenStream = patterns.collect();
     quote_spanned!(site()=> let _ = #this::delete_pattern; #patterns)
 }
 
 /// The name of the function that returns the pattern of a field.
-pub(crate) fn constructor_name(field: &str) -> String {
-    format!("{field}_keys")
+fn constructor_name(field: &str) -> String {
+    format!("{field}{SUFFIX}")
 }
 
+/// The field whose pattern a function of this name would return.
+pub(crate) fn field_of_pattern(function: &str) -> Option<&str> {
+    function.strip_suffix(SUFFIX)
+}
+
+const SUFFIX: &str = "_keys";
+
 fn constructor(entry: &Entry<'_>) -> Ident {
-    Ident::new(&constructor_name(&entry.name()), entry.ident.span())
+    Ident::new(&constructor_name(&entry.name), entry.ident.span())
+}
+
+/// The same name with a span of the expansion. It must then be a name in the edition of this crate.
+fn in_expansion(name: &Ident) -> Ident {
+    let span = at(name.span());
+    if name == "gen" { Ident::new_raw("gen", span) } else { moved(name, span) }
 }
 
 fn ident(model: &Keyspace<'_>) -> Ident {

@@ -57,7 +57,7 @@ fn alias(model: &Argument<'_>, names: &Names, ty: &Type) -> TokenStream {
     quote_spanned!(site()=> type #alias = #ty;)
 }
 
-fn body(form: &Form<'_>, format: Option<&Format>, names: &Names, rk: &TokenStream) -> TokenStream {
+fn body(form: &Form<'_>, format: Option<&Format>, names: &Names, rk: &Ident) -> TokenStream {
     let [out, text] = ["out", "text"].map(|name| names.internal(name, site()));
     match form {
         Form::Newtype { member, ty } => {
@@ -125,7 +125,7 @@ fn body(form: &Form<'_>, format: Option<&Format>, names: &Names, rk: &TokenStrea
     }
 }
 
-fn stub(rk: &TokenStream) -> TokenStream {
+fn stub(rk: &Ident) -> TokenStream {
     quote_spanned! {site()=>
         fn write(&self, _: &mut #rk::KeyWriter) {}
 

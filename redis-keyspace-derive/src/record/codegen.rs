@@ -76,7 +76,7 @@ fn alias(
     nth: usize,
     names: &Names,
     root: &TokenStream,
-    rk: &TokenStream,
+    rk: &Ident,
 ) -> TokenStream {
     let mut ident = kind_ident(nth, names, field);
     ident.set_span(field.ident.span());
@@ -100,13 +100,13 @@ fn alias(
     quote_spanned!(site()=> type #ident = #kind;)
 }
 
-fn meta(field: &RecordField<'_>, rk: &TokenStream) -> TokenStream {
+fn meta(field: &RecordField<'_>, rk: &Ident) -> TokenStream {
     let (name, aliases) = (&field.name, &field.aliases);
     let ttl = field.ttl_millis.map(|millis| quote_spanned!(site()=> .expiring(#millis)));
     quote_spanned!(site()=> #rk::FieldMeta::new(#name, &[#(#aliases),*]) #ttl)
 }
 
-fn constant(field: &RecordField<'_>, nth: usize, names: &Names, rk: &TokenStream) -> TokenStream {
+fn constant(field: &RecordField<'_>, nth: usize, names: &Names, rk: &Ident) -> TokenStream {
     let (visibility, ident) = (field.visibility, &field.constant);
     let kind = kind_ident(nth, names, field);
     let docs = format!(" The field `{}` of the record.", field.name);
@@ -117,14 +117,14 @@ fn constant(field: &RecordField<'_>, nth: usize, names: &Names, rk: &TokenStream
     }
 }
 
-fn write(field: &RecordField<'_>, nth: usize, names: &Names, rk: &TokenStream) -> TokenStream {
+fn write(field: &RecordField<'_>, nth: usize, names: &Names, rk: &Ident) -> TokenStream {
     let (member, span) = (field.ident, at(field.ty.span()));
     let (kind, out) = (kind_ident(nth, names, field), names.internal("out", span));
     let this = Ident::new("self", span);
     quote_spanned!(span=> (#rk::FieldWriter::field::<Self, #kind>(#out, #nth, &#this.#member))?;)
 }
 
-fn read_field(field: &RecordField<'_>, nth: usize, names: &Names, rk: &TokenStream) -> TokenStream {
+fn read_field(field: &RecordField<'_>, nth: usize, names: &Names, rk: &Ident) -> TokenStream {
     let (member, span) = (field.ident, at(field.ty.span()));
     let (kind, read) = (kind_ident(nth, names, field), names.internal("fields", span));
     match &field.default {

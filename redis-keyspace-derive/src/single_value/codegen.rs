@@ -62,7 +62,7 @@ struct Impls {
     codec: TokenStream,
 }
 
-fn newtype(ident: &Ident, member: &syn::Member, ty: &Type, names: &Names, rk: &TokenStream) -> Impls {
+fn newtype(ident: &Ident, member: &syn::Member, ty: &Type, names: &Names, rk: &Ident) -> Impls {
     let span = ty.span();
     // Because the alias is one token, a type that can't be stored causes one error.
     let inner = names.internal("Inner", span);
@@ -107,7 +107,7 @@ fn newtype(ident: &Ident, member: &syn::Member, ty: &Type, names: &Names, rk: &T
     }
 }
 
-fn unit_enum(ident: &Ident, variants: &[(&Ident, String)], names: &Names, rk: &TokenStream) -> Impls {
+fn unit_enum(ident: &Ident, variants: &[(&Ident, String)], names: &Names, rk: &Ident) -> Impls {
     let [this, out, bytes] = ["this", "out", "text"].map(|name| names.internal(name, site()));
     let idents: Vec<&&Ident> = variants.iter().map(|(ident, _)| ident).collect();
     let texts: Vec<&str> = variants.iter().map(|(_, text)| text.as_str()).collect();
@@ -145,7 +145,7 @@ fn quoted(texts: &[&str]) -> String {
     texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn stub(ident: &Ident, names: &Names, rk: &TokenStream) -> Impls {
+fn stub(ident: &Ident, names: &Names, rk: &Ident) -> Impls {
     let name = ident.unraw().to_string();
     let out = names.internal("out", site());
     Impls {

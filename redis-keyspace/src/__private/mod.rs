@@ -24,17 +24,33 @@ pub use crate::kind::{
     RecordFields, Role, SingleValue, Trim, Wrapped, decode_wrapped, decode_wrapped_owned, encode_variant,
     encode_wrapped, encode_wrapped_within, unknown_variant, wire_format_of_wrapped,
 };
-pub use crate::scan::{Pattern, Sweep, delete_pattern};
+pub use crate::scan::{Pattern, Sweep, Unrestricted, delete_pattern};
 pub use crate::schema::{
     FillPolicy, FilledKeyspace, Key, KeyBuilder, Keyspace, KeyspaceMeta, Lifetime, Message, OnUnavailable,
     Overrides, Reads, TemplateMeta, TtlValue, conflict,
 };
 pub use parsed::{
-    ParsedVariants, Visitor, clone_parsed, debug_parsed, hash_parsed, parsed_are_equal, parsed_value,
+    ParsedParts, ParsedVariants, clone_parsed, debug_parsed, hash_parsed, parsed_are_equal, visit_argument,
+    visit_variant,
 };
 
 /// Checks that a field's type is a kind. The error points to the type in the user's code.
 pub const fn assert_kind<V: Kind>() {}
+
+/// Checks that an argument can't contain the first character of the literal that follows it.
+#[track_caller]
+pub const fn assert_ends_before(class: ArgumentClass, next: u8, message: &str) {
+    assert!(class.ends_before(next), "{}", message);
+}
+
+/// Checks that the templates at two indices can't make the same key.
+#[track_caller]
+#[expect(clippy::panic, reason = "it runs at compile time, where this is the error")]
+pub const fn assert_distinct(templates: &[TemplateMeta], one: usize, other: usize) {
+    if let Some(conflict) = conflict(templates, one, other) {
+        panic!("{}", conflict.as_str())
+    }
+}
 
 /// Prints what the standard derive of `Debug` prints.
 ///
@@ -69,7 +85,7 @@ pub mod bindings {
     bindings! {
         glob
         __a0 __a1 __a2 __a3 __a4 __a5 __a6 __a7 __a8 __a9 __a10 __a11 __a12 __a13 __a14 __a15
-        __captures __conflict __f __fields __other __out __state __template __text __this __visitor
+        __captures __f __fields __other __out __parts __state __template __text __this
     }
 }
 

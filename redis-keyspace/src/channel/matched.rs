@@ -27,7 +27,7 @@ pub(super) struct PatternRequest<S> {
 
 impl<S: Keyspace> PatternRequest<S> {
     pub(super) fn new<V, B>(pattern: &Pattern<S, V, B>) -> Self {
-        Self { matcher: pattern.matcher().clone(), buffer: BUFFER, call: pattern.call().clone() }
+        Self { matcher: pattern.matcher().clone(), buffer: BUFFER, call: pattern.call() }
     }
 
     /// Subscribes. The names of the channels have `start` before the namespace.

@@ -18,7 +18,7 @@ pub(crate) use matcher::Matcher;
 pub use members::{HScan, SScan, ZScan};
 pub use stream::{KeyMatch, Scan, Values};
 pub use sweep::{Sweep, SweepError, SweepProgress};
-use target::{ScanOptions, SweepTarget, Wanted};
+use target::{PatternOptions, SweepTarget, Wanted};
 
 use crate::client::{CallOptions, Redis};
 use crate::error::{Result, short_name};
@@ -77,7 +77,7 @@ use crate::schema::{Keyspace, KeyspaceMeta, TemplateMeta, is_sweep_mark};
 #[must_use = "a pattern does nothing by itself: call an operation on it and await that"]
 pub struct Pattern<S, V, B = Restricted> {
     matcher: Matcher<S>,
-    options: ScanOptions,
+    options: PatternOptions,
     types: PhantomData<fn() -> (V, B)>,
 }
 
@@ -105,7 +105,11 @@ impl SaysWhichKeys for Restricted {}
 impl<S: Keyspace, V> Pattern<S, V, Unrestricted> {
     #[doc(hidden)]
     pub fn new(template: &'static TemplateMeta, index: usize) -> Self {
-        Self { matcher: Matcher::new(template, index), options: ScanOptions::default(), types: PhantomData }
+        Self {
+            matcher: Matcher::new(template, index),
+            options: PatternOptions::default(),
+            types: PhantomData,
+        }
     }
 
     /// Returns the pattern of all keys of the template, which can be deleted and expired.
@@ -134,8 +138,8 @@ impl<S: Keyspace, V, B> Pattern<S, V, B> {
     }
 
     /// The server, and the timeout of each round trip.
-    pub(crate) fn call(&self) -> &CallOptions {
-        &self.options.call
+    pub(crate) fn call(&self) -> CallOptions {
+        self.options.call()
     }
 
     fn restricted(self) -> Pattern<S, V> {
@@ -154,14 +158,14 @@ impl<S: Keyspace, V, B> Pattern<S, V, B> {
     /// Sets the handle to run on, overriding the installed or scoped one.
     pub fn on(&self, redis: &Redis) -> Self {
         let mut on = self.clone();
-        on.options.call.target = Some(redis.clone()).into();
+        on.options.on = Some(redis.as_pinned());
         on
     }
 
     /// Sets the timeout of each round trip. It does not limit the operation as a whole.
     pub fn timeout(&self, timeout: Duration) -> Self {
         let mut within = self.clone();
-        within.options.call.timeout = Some(timeout);
+        within.options.timeout = Some(timeout);
         within
     }
 
@@ -225,7 +229,7 @@ impl<S: Keyspace, V: Kind, B> Pattern<S, V, B> {
     /// One for each page of the database.
     pub fn scan(&self) -> Scan<S, V> {
         let () = V::STORED;
-        Scan::new(self.matcher.clone(), self.options.clone(), V::REDIS_TYPE)
+        Scan::new(self.matcher.clone(), self.options.of_scan(), V::REDIS_TYPE)
     }
 
     /// Returns the number of keys.
@@ -464,5 +468,5 @@ pub(crate) fn delete_within(keyspace: &'static KeyspaceMeta, glob: &str) -> Swee
         keyspace,
         template: None,
     };
-    Sweep::delete(target, ScanOptions::default())
+    Sweep::delete(target, PatternOptions::default())
 }

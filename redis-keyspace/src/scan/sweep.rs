@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 
 use super::fills::{clearing_copies, end_fills};
-use super::target::{ScanOptions, SweepTarget};
+use super::target::{PatternOptions, SweepTarget};
 use super::walk::Walk;
-use crate::client::call_options;
+use crate::client::Redis;
 use crate::error::{Error, Result, short_name};
 use crate::key::KeyText;
 use crate::protocol::{Keys, Packet, read};
@@ -63,7 +63,7 @@ use crate::time::millis;
 pub struct Sweep<'c> {
     work: Work,
     target: SweepTarget,
-    options: ScanOptions,
+    options: PatternOptions,
     dry_run: bool,
     on_progress: Option<Watcher<'c, ()>>,
     stop_if: Option<Watcher<'c, bool>>,
@@ -155,11 +155,11 @@ impl From<SweepError> for Error {
 }
 
 impl<'c> Sweep<'c> {
-    pub(super) fn delete(target: SweepTarget, options: ScanOptions) -> Self {
+    pub(super) fn delete(target: SweepTarget, options: PatternOptions) -> Self {
         Self { work: Work::Delete, target, options, dry_run: false, on_progress: None, stop_if: None }
     }
 
-    pub(super) fn expire(lifetime: Duration, target: SweepTarget, options: ScanOptions) -> Self {
+    pub(super) fn expire(lifetime: Duration, target: SweepTarget, options: PatternOptions) -> Self {
         Self { work: Work::Expire(lifetime), ..Self::delete(target, options) }
     }
 
@@ -169,8 +169,16 @@ impl<'c> Sweep<'c> {
         self
     }
 
-    call_options! { self => self.options.call;
-        /// Sets the timeout of each round trip. It does not limit the sweep as a whole.
+    /// Sets the handle to run on, overriding the installed or scoped one.
+    pub fn on(mut self, redis: &Redis) -> Self {
+        self.options.on = Some(redis.as_pinned());
+        self
+    }
+
+    /// Sets the timeout of each round trip. It does not limit the sweep as a whole.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
     }
 
     /// Sets how many keys of the database the server examines for one page (`COUNT`). The default
@@ -224,8 +232,11 @@ impl<'c> Sweep<'c> {
         self.target.wanted.check()?;
         // Also if the sweep fails or is dropped: copies that were read while keys were deleted must
         // not be served.
-        let _clearing =
-            if self.ends_fills() { Some(clearing_copies(&self.target, &self.options)?) } else { None };
+        let _clearing = if self.ends_fills() {
+            Some(clearing_copies(&self.target, &self.options.of_scan())?)
+        } else {
+            None
+        };
         self.sweep_pages(progress).await
     }
 
@@ -236,9 +247,9 @@ impl<'c> Sweep<'c> {
 
     async fn sweep_pages(&mut self, progress: &mut SweepProgress) -> Result<()> {
         if self.ends_fills() {
-            end_fills(&self.target, &self.options).await?;
+            end_fills(&self.target, &self.options.of_scan()).await?;
         }
-        let mut walk = Walk::new(&self.target.wanted, self.options.clone(), self.target.keyspace)?;
+        let mut walk = Walk::new(&self.target.wanted, self.options.of_scan(), self.target.keyspace)?;
         // Not repeatable: if the reply to an UNLINK was lost, a second one would count the deleted
         // keys as missing.
         let repeatable = self.dry_run || !matches!(self.work, Work::Delete);

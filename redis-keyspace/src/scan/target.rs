@@ -1,8 +1,10 @@
 //! The keys that a scan visits, and its options.
 
-use crate::client::CallOptions;
+use std::time::Duration;
+
+use crate::client::{CallOptions, Redis};
 use crate::error::{Error, Result};
-use crate::schema::{KeyspaceMeta, TemplateMeta};
+use crate::schema::{KeyspaceMeta, Pinned, TemplateMeta};
 
 /// What a scan requests from the server, page by page.
 #[derive(Clone)]
@@ -23,6 +25,37 @@ impl Wanted {
     }
 }
 
+/// The options of a pattern or a sweep.
+///
+/// The handle has its type erased. Each template of a keyspace has patterns of another type, and
+/// for each of these types the compiler looks through everything that it owns.
+#[derive(Clone)]
+pub(super) struct PatternOptions {
+    pub(super) on: Option<Pinned>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) page_size: u32,
+    pub(super) repeats: bool,
+}
+
+impl Default for PatternOptions {
+    fn default() -> Self {
+        // Larger pages need fewer round trips, but would block the server for longer than a
+        // millisecond.
+        Self { on: None, timeout: None, page_size: 1000, repeats: false }
+    }
+}
+
+impl PatternOptions {
+    pub(super) fn call(&self) -> CallOptions {
+        let redis = self.on.as_ref().and_then(Redis::from_pinned);
+        CallOptions { target: redis.into(), timeout: self.timeout, ..CallOptions::default() }
+    }
+
+    pub(super) fn of_scan(&self) -> ScanOptions {
+        ScanOptions { call: self.call(), page_size: self.page_size, repeats: self.repeats }
+    }
+}
+
 /// The options of a scan.
 #[derive(Clone)]
 pub(super) struct ScanOptions {
@@ -30,14 +63,6 @@ pub(super) struct ScanOptions {
     pub(super) page_size: u32,
     /// Whether a key may be returned twice. Then no key is remembered.
     pub(super) repeats: bool,
-}
-
-impl Default for ScanOptions {
-    fn default() -> Self {
-        // Larger pages need fewer round trips, but would block the server for longer than a
-        // millisecond.
-        Self { call: CallOptions::default(), page_size: 1000, repeats: false }
-    }
 }
 
 /// The keys that a sweep changes.

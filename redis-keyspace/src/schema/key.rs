@@ -261,23 +261,21 @@ pub struct KeyBuilder {
 }
 
 impl KeyBuilder {
+    /// Starts the key of a template with the text before its first argument.
     #[inline]
     #[must_use]
-    pub fn new(template: &'static TemplateMeta) -> Self {
-        Self { writer: KeyWriter::new(), template }
+    pub fn new(template: &'static TemplateMeta, start: &'static str) -> Self {
+        let mut writer = KeyWriter::new();
+        writer.verbatim(start);
+        Self { writer, template }
     }
 
+    /// Adds an argument and the text after it.
     #[inline]
     #[must_use]
-    pub fn literal(mut self, text: &'static str) -> Self {
-        self.writer.verbatim(text);
-        self
-    }
-
-    #[inline]
-    #[must_use]
-    pub fn argument<A: KeyArgument + ?Sized>(mut self, argument: &A) -> Self {
+    pub fn argument<A: KeyArgument + ?Sized>(mut self, argument: &A, after: &'static str) -> Self {
         self.writer.argument(argument);
+        self.writer.verbatim(after);
         self
     }
 

@@ -50,13 +50,13 @@ types! {
     // The runtime.
     ArgumentClass ArgumentMeta Bytes Captures Catalog Command Counter Error FillPolicy Group Json Key KeyArgument
     KeyBuilder KeyWriter Keyspace KeyspaceMeta Kind KindMeta Lifetime Lock Message OnUnavailable Overrides Pattern Piece
-    ParsedVariants RateLimit Raw Redis Role Sweep TemplateMeta Text Visitor assert_kind assert_snapshot clone_parsed
-    apart conflict conflict_between conflict_text count_templates debug_parsed debug_struct delete_pattern hash_parsed
-    parsed_are_equal parsed_value
+    ParsedParts ParsedVariants RateLimit Raw Redis Role Sweep TemplateMeta Text assert_distinct assert_ends_before assert_kind
+    assert_snapshot clone_parsed apart conflict conflict_between conflict_text count_templates debug_parsed debug_struct delete_pattern hash_parsed
+    parsed_are_equal visit_argument visit_variant
     // Names that expansions bind and define.
     glob key f this other captures template out text conflicting value pattern
     __a0 __a1 __a2 __captures __conflict __f __f0 __f1 __glob __other __out __state __template __text __this
-    __visitor
+    __parts
     __A0 __A1 __A2 __A3 __Inner __K0 __K1 __K2 __META __TEMPLATES __argument0
     CONFLICT KEYSPACES META TEMPLATE TEMPLATES
     the_catalog_is_as_committed redis new Bound
