@@ -99,12 +99,21 @@ pub(super) fn from_captures(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let (template, captures) = (model.names.internal("template", site()), captures_ident(model, site()));
     let captures =
         if has_arguments { quote_spanned!(site()=> #captures) } else { quote_spanned!(site()=> _) };
-    quote_spanned! {site()=>
-        fn from_captures(#template: ::core::primitive::usize, #captures: &#rk::Captures<'_>) -> #rk::Option<#parsed> {
+    let is_empty = parsing(model).next().is_none();
+    // A `match` of which no arm has a value would be unreachable code around it.
+    let body = if is_empty {
+        quote_spanned!(site()=> let _ = #template; #rk::Option::None)
+    } else {
+        quote_spanned! {site()=>
             #rk::Option::Some(match #template {
                 #(#arms,)*
                 _ => return #rk::Option::None,
             })
+        }
+    };
+    quote_spanned! {site()=>
+        fn from_captures(#template: ::core::primitive::usize, #captures: &#rk::Captures<'_>) -> #rk::Option<#parsed> {
+            #body
         }
     }
 }

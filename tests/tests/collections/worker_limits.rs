@@ -53,7 +53,7 @@ both_servers! {
         let (ended, ()) = tokio::join!(running, async {
             eventually("the failure is reported", async || delays.load(Ordering::Relaxed) > 0).await;
             // Time for other runs, if there were any.
-            add(51, 1..2).await;
+            waiting.xadd(&1).await.unwrap();
             eventually("another job ran", async || stats.get().failed == 2).await;
             drop(stop);
         });
@@ -93,7 +93,7 @@ both_servers! {
         });
         let (stats, ()) = tokio::join!(running, async {
             eventually("the group is there", async || !waiting.groups().await.unwrap().is_empty()).await;
-            add(53, 5..6).await;
+            waiting.xadd(&5).await.unwrap();
             eventually("only the new job runs", async || runs.jobs() == 1).await;
             eventually("it is done", async || is_done(&waiting, "workers").await).await;
             for round in 1..=4 {

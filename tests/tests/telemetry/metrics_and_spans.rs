@@ -38,7 +38,7 @@ async fn work() {
     waiting.xadd(SECRET).await.unwrap();
     waiting.xadd("bad").await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let stop = std::sync::Mutex::new(Some(stop));
+    let stop = Mutex::new(Some(stop));
     waiting
         .group("senders")
         .worker("sender")
