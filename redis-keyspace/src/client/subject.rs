@@ -1,5 +1,6 @@
 //! The declaration that a command belongs to, for spans, metrics and errors.
 
+use crate::connect::Pool;
 use crate::error::{Error, Result};
 use crate::protocol::Request;
 use crate::schema::{KeyspaceMeta, OnUnavailable, Reads, TemplateMeta};
@@ -18,6 +19,9 @@ pub(crate) struct Subject {
     pub(crate) on_unavailable: Option<OnUnavailable>,
     /// Whether a replica may answer the command.
     pub(crate) may_use_replica: bool,
+    /// Whether the reply does not show that a key is missing, which only the master of a cluster
+    /// knows: see [`is_final`](super::is_final).
+    pub(crate) hides_misses: bool,
     /// Overrides which server the declaration reads from.
     pub(crate) reads_from: Option<Reads>,
 }
@@ -37,6 +41,7 @@ impl Subject {
             needs_server,
             on_unavailable: None,
             may_use_replica: false,
+            hides_misses: false,
             reads_from: None,
         }
     }
@@ -52,6 +57,17 @@ impl Subject {
             of_template.or_else(|| Some(self.keyspace?.overrides.reads))
         };
         self.reads_from.or_else(declared).unwrap_or_default()
+    }
+
+    /// Returns which server answers the command in this pool, as far as is known.
+    #[inline]
+    pub(crate) fn reads_in(&self, pool: &Pool) -> Reads {
+        match self.reads_from() {
+            Reads::PreferReplica | Reads::Replica if self.hides_misses && pool.cluster().is_some() => {
+                Reads::Master
+            }
+            reads => reads,
+        }
     }
 
     /// Fails if a replica was set for a command that only the master can answer.

@@ -221,7 +221,13 @@ impl<T> Command<T> {
         self
     }
 
-    /// The same, unless the key coordinates programs: a lock, for example.
+    /// The same, but not on a cluster, because the reply does not show that a key is missing.
+    pub(crate) fn on_replica_without_cluster(mut self) -> Self {
+        self.subject.hides_misses = true;
+        self.on_replica()
+    }
+
+    /// The same as `on_replica`, unless the key coordinates programs: a lock, for example.
     pub(super) fn on_replica_if_data(mut self) -> Self {
         let role = self.subject.template.map(|template| template.kind.role);
         self.subject.may_use_replica = matches!(role, Some(Role::Data | Role::Counter));

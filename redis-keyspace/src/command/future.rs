@@ -14,7 +14,7 @@ use crate::client::{
     is_answered_by_replica, is_final, is_redirected, learn_missing, may_be_repeated, may_have, naming_types,
     not_run, renew_if_replica, run, run_on_replica, run_rest, run_waiting, submit, submit_to_replica,
 };
-use crate::connect::{Receiver, Submitted};
+use crate::connect::{Node, Receiver, Submitted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::{ReplacedCommand, Replies, Reply, Request, read};
 use crate::schema::Reads;
@@ -58,16 +58,15 @@ impl<T> Command<T> {
             if call.wait.is_some() {
                 return Ok(Sent::NotYet { binding: Arc::clone(binding), deadline });
             }
-            let reads = subject.reads_from();
+            let reads = subject.reads_in(binding.pool());
             if reads == Reads::Replica && !binding.pool().has_connected() {
                 return Ok(Sent::NotYet { binding: Arc::clone(binding), deadline });
             }
-            let by_replica = reads != Reads::Master && binding.pool().has_replicas();
-            let submitted = if by_replica {
+            let (submitted, by_replica) = if reads != Reads::Master && binding.pool().has_replicas() {
                 // A silent replica must leave time for another one, or for the master.
                 submit_to_replica(binding, request, Deadline::after(deadline.limit() / 2))
             } else {
-                submit(binding, request, deadline)
+                (submit(binding, request, deadline), None)
             };
             match submitted {
                 Submitted::Waiting(receiver) => {
@@ -75,6 +74,10 @@ impl<T> Command<T> {
                     Ok(Sent::Fast { receiver, deadline, sent_to, by_replica, watch })
                 }
                 Submitted::NoLane => Ok(Sent::NotYet { binding: Arc::clone(binding), deadline }),
+                // Another replica or the master may have room.
+                Submitted::Refused(error) if by_replica.is_some() && error.kind() == ErrorKind::PoolBusy => {
+                    Ok(Sent::NotYet { binding: Arc::clone(binding), deadline })
+                }
                 Submitted::Refused(error) => Err(error),
             }
         })?;
@@ -101,9 +104,11 @@ impl<T> Command<T> {
             let running = run_waiting(binding, request, deadline, self.repeatable, wait);
             return Ok(CommandProgress::slow(running));
         }
-        let reads = self.subject.reads_from();
+        let reads = self.subject.reads_in(binding.pool());
         if reads != Reads::Master {
-            return Ok(CommandProgress::slow(run_on_replica(binding, request, deadline, reads)));
+            let by_master_of_cluster = self.subject.hides_misses;
+            let running = run_on_replica(binding, request, deadline, reads, by_master_of_cluster);
+            return Ok(CommandProgress::slow(running));
         }
         Ok(CommandProgress::slow(run(binding, request, deadline, self.repeatable, failure)))
     }
@@ -157,7 +162,9 @@ impl<T> Command<T> {
     }
 
     /// Reads elsewhere after a replica failed.
-    fn without_replica(&self, failure: Error, deadline: Deadline, sent_to: usize) -> Step {
+    fn without_replica(&self, replica: &Node, failure: Error, deadline: Deadline, sent_to: usize) -> Step {
+        // The next check decides whether it is used again.
+        replica.distrust();
         match self.call.target.resolve(self.subject.keyspace) {
             Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to && failure.kind() != ErrorKind::Closed => {
                 Step::of(self.slowly(binding, deadline, None))
@@ -168,10 +175,10 @@ impl<T> Command<T> {
 
     /// Decides the next step from the replies of a replica.
     fn judge_replica(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
-        let Self { subject, call, .. } = self;
+        let Self { request, subject, call, .. } = self;
         match call.target.resolve(subject.keyspace) {
             Ok(binding) if Arc::as_ptr(&binding).addr() == sent_to => {
-                if is_final(&binding, &replies) {
+                if request.as_ref().is_ok_and(|request| is_final(&binding, request, &replies)) {
                     Step::Done(Ok(replies))
                 } else {
                     Step::of(self.slowly(binding, deadline, None))
@@ -263,7 +270,7 @@ impl<T> Command<T> {
 /// before 7.0 lack the command for scripts that must not write.
 #[cold]
 fn choose_form(request: &mut Request, subject: &Subject, binding: &Binding) {
-    let by_replica = subject.reads_from() != Reads::Master && binding.pool().has_replicas();
+    let by_replica = subject.reads_in(binding.pool()) != Reads::Master && binding.pool().has_replicas();
     let has_read_only = !by_replica && may_have(binding, request, ReplacedCommand::EvalRo);
     if let Some(script) = request.only_script() {
         script.sends_whole |= by_replica;
@@ -286,17 +293,21 @@ impl<T> Future for Command<T> {
                 }
                 CommandProgress::New => Step::of(this.start()),
                 CommandProgress::Sent { receiver, deadline, sent_to, watch, by_replica, is_new } => {
-                    let (deadline, sent_to, by_replica) = (*deadline, *sent_to, *by_replica);
+                    let (deadline, sent_to) = (*deadline, *sent_to);
                     let answer = match Pin::new(receiver).poll(context) {
                         Poll::Ready(answer) => answer,
                         Poll::Pending if std::mem::replace(is_new, false) => return Poll::Pending,
                         Poll::Pending => Ok(Err(std::task::ready!(watch.poll_passed(context)))),
                     };
-                    match answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended"))) {
-                        Err(failure) if by_replica => this.without_replica(failure, deadline, sent_to),
-                        Err(failure) => Step::of(this.again(failure, deadline, sent_to)),
-                        Ok(replies) if by_replica => this.judge_replica(replies, deadline, sent_to),
-                        Ok(replies) => this.judge(replies, deadline, sent_to),
+                    let answer =
+                        answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended")));
+                    match (answer, by_replica.take()) {
+                        (Err(failure), Some(replica)) => {
+                            this.without_replica(&replica, failure, deadline, sent_to)
+                        }
+                        (Err(failure), None) => Step::of(this.again(failure, deadline, sent_to)),
+                        (Ok(replies), Some(_)) => this.judge_replica(replies, deadline, sent_to),
+                        (Ok(replies), None) => this.judge(replies, deadline, sent_to),
                     }
                 }
                 CommandProgress::Slow(run) => {
@@ -333,7 +344,7 @@ enum Sent {
         receiver: Receiver,
         deadline: Deadline,
         sent_to: usize,
-        by_replica: bool,
+        by_replica: Option<Arc<Node>>,
         watch: DeadlineWatch,
     },
     NotYet {

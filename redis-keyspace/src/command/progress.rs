@@ -1,11 +1,11 @@
 //! The progress of a command.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures_core::future::BoxFuture;
 
 use crate::client::{DeadlineWatch, Observed};
-use crate::connect::Receiver;
+use crate::connect::{Node, Receiver};
 use crate::error::Result;
 use crate::protocol::Replies;
 use crate::time::Deadline;
@@ -36,8 +36,8 @@ pub(super) enum CommandProgress {
         /// The address of the binding that the command was sent on.
         sent_to: usize,
         watch: DeadlineWatch,
-        /// Whether a replica answers.
-        by_replica: bool,
+        /// The replica that answers, unless it is the master.
+        by_replica: Option<Arc<Node>>,
         /// Not polled since it was sent. Until then, it is on the runtime of its connection.
         is_new: bool,
     },

@@ -254,7 +254,7 @@ impl<S: Keyspace, V: Kind> RawCommand<S, V> {
         subject.needs_server = true;
         let mut built = Command::with_subject(subject, request, decode).on_target(redis.into());
         built.call.others = others;
-        if use_of_key == UseOfKey::Reads { built.repeatable().on_replica() } else { built }
+        if use_of_key == UseOfKey::Reads { built.repeatable().on_replica_without_cluster() } else { built }
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct ServerInfo {
     /// Whether the server reports that it is a node of a cluster. Servers before version 6 do not
     /// report it.
     pub(crate) is_cluster: bool,
+    /// Whether the server reports another mode: it is no node of a cluster.
+    pub(super) has_other_mode: bool,
     /// The role that HELLO reports.
     pub(super) role: Option<String>,
     /// The id of the server's run, if the user is permitted to read it.
@@ -49,6 +51,14 @@ pub(crate) struct ServerInfo {
     pub(crate) atomicity: Atomicity,
     /// Whether it was a plain login, at which the server reports nothing.
     pub(crate) is_plain: bool,
+}
+
+impl ServerInfo {
+    /// Records the mode that the server reports, if it does.
+    pub(super) fn note_mode(&mut self, mode: Option<&str>) {
+        self.is_cluster |= mode == Some("cluster");
+        self.has_other_mode |= mode.is_some_and(|mode| mode != "cluster");
+    }
 }
 
 /// The facts that a pool has learned about its server.
@@ -62,6 +72,8 @@ pub(crate) struct ServerFacts {
     failing: AtomicBool,
     /// Whether the server was a node of a cluster at the last login that asked.
     cluster: AtomicBool,
+    /// Whether the nodes of its cluster report their mode.
+    reports_mode: AtomicBool,
     pub(super) logins: LoginHistory,
     /// Set if a provider returns the credentials.
     pub(super) credentials: Option<Arc<CredentialCache>>,
@@ -71,6 +83,9 @@ pub(crate) struct ServerFacts {
     closes_on_info: AtomicBool,
     /// The latest runs, with their ids.
     runs: Mutex<Vec<(String, ServerRun)>>,
+    /// The run that the first connection found, and whether later ones have found another run.
+    first_run: OnceLock<ServerRun>,
+    has_other_run: AtomicBool,
     pub(crate) abilities: Abilities,
     /// Whether the server refused a script that writes several keys.
     refuses_scripts: AtomicBool,
@@ -105,12 +120,15 @@ impl ServerFacts {
             last_error: Mutex::default(),
             failing: AtomicBool::new(false),
             cluster: AtomicBool::new(false),
+            reports_mode: AtomicBool::new(false),
             logins: LoginHistory::default(),
             credentials: CredentialCache::of(settings),
             #[cfg(feature = "tls")]
             tls: Arc::default(),
             closes_on_info: AtomicBool::new(false),
             runs: Mutex::default(),
+            first_run: OnceLock::new(),
+            has_other_run: AtomicBool::new(false),
             abilities: Abilities::default(),
             refuses_scripts: AtomicBool::new(false),
             is_login_plain: settings.login == LoginMode::Plain,
@@ -191,7 +209,18 @@ impl ServerFacts {
         }
         if !server.is_plain {
             self.abilities.note_login(server.run_id.as_deref(), server.software.as_deref());
+            if server.is_cluster {
+                self.learn_that_nodes_report_mode();
+            }
         }
+        let run = self.run_of(server);
+        if *self.first_run.get_or_init(|| run) != run {
+            self.has_other_run.store(true, Ordering::Relaxed);
+        }
+        run
+    }
+
+    fn run_of(&self, server: &ServerInfo) -> ServerRun {
         let Some(run_id) = &server.run_id else { return ServerRun::new() };
         let mut runs = lock(&self.runs);
         if let Some((_, run)) = runs.iter().find(|(known, _)| known == run_id) {
@@ -251,6 +280,23 @@ impl ServerFacts {
     /// Records that the server refused a script that writes several keys.
     pub(super) fn note_refused_script(&self) {
         self.refuses_scripts.store(true, Ordering::Relaxed);
+    }
+
+    /// Records that the nodes of the cluster report their mode.
+    pub(super) fn learn_that_nodes_report_mode(&self) {
+        self.reports_mode.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the nodes of the cluster report their mode. A server that reports another one is
+    /// none of them.
+    pub(super) fn do_nodes_report_mode(&self) -> bool {
+        self.reports_mode.load(Ordering::Relaxed)
+    }
+
+    /// Whether all connections have led to the same run of a server. If not, another server may
+    /// have the address now.
+    pub(super) fn is_same_run(&self) -> bool {
+        !self.has_other_run.load(Ordering::Relaxed)
     }
 
     /// Returns the number of the configured node to connect to first.

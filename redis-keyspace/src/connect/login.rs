@@ -353,13 +353,13 @@ impl<'s> Conversation<'s> {
                 Ok(reply) => {
                     match command {
                         "HELLO" => {
-                            server.is_cluster |= says_mode(&reply, "cluster");
+                            server.note_mode(said_in_hello(&reply, "mode"));
                             server.role = said_in_hello(&reply, "role").map(str::to_owned);
                             server.software = software(&reply);
                         }
                         "INFO" => {
                             server.run_id = read::info_line(&reply, "run_id").map(str::to_owned);
-                            server.is_cluster |= read::info_line(&reply, "redis_mode") == Some("cluster");
+                            server.note_mode(read::info_line(&reply, "redis_mode"));
                         }
                         _ => {}
                     }

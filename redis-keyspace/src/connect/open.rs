@@ -75,7 +75,7 @@ async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStre
     if let Some(atomicity) = history.plain() {
         let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
         login.server.is_cluster = facts.is_cluster();
-        check_cluster(settings, &login)?;
+        check_cluster(settings, facts, &login)?;
         login.server.atomicity = atomicity;
         return Ok((stream, login));
     }
@@ -83,7 +83,7 @@ async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStre
         LoginMode::Plain => plain(settings, facts).await.map_err(LoginFailure::into_error)?,
         LoginMode::Auto | LoginMode::Minimal => match detect(settings, facts).await? {
             Detected::Full((stream, login)) => {
-                check_cluster(settings, &login)?;
+                check_cluster(settings, facts, &login)?;
                 return Ok((stream, login));
             }
             Detected::Plain(connection) => connection,
@@ -92,7 +92,7 @@ async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStre
     let (stream, mut login) = connection;
     let (is_cluster, atomicity) = join(find_cluster(settings, facts), find_atomicity(settings, facts)).await;
     login.server.is_cluster = is_cluster?;
-    check_cluster(settings, &login)?;
+    check_cluster(settings, facts, &login)?;
     let atomicity = atomicity?;
     history.found_plain(atomicity.clone());
     event!(
@@ -106,17 +106,29 @@ async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStre
     Ok((stream, login))
 }
 
-/// Several servers are configured as nodes of a cluster. If they are not, commands must not go to
-/// any one of them.
-fn check_cluster(settings: &Settings, login: &Login) -> Result<(), Error> {
-    if settings.nodes.is_empty() || settings.cluster == Some(true) || login.server.is_cluster {
+/// Commands on a cluster must not go to a server that is no node of it: to one of the configured
+/// servers, or to one that was given the address of a former node.
+fn check_cluster(settings: &Settings, facts: &ServerFacts, login: &Login) -> Result<(), Error> {
+    let is_node = login.server.is_cluster;
+    if !settings.nodes.is_empty() && settings.cluster != Some(true) && !is_node {
+        return Err(Error::configuration(format!(
+            "several servers are configured, starting with {}, but one of them is not a node of a cluster: configure one \
+             server, or set `cluster(true)` if the server does not report its mode",
+            settings.endpoint
+        )));
+    }
+    let may_be_node = is_node || !login.server.has_other_mode || !facts.do_nodes_report_mode();
+    if may_be_node || settings.cluster == Some(false) {
         return Ok(());
     }
-    Err(Error::configuration(format!(
-        "several servers are configured, starting with {}, but one of them is not a node of a cluster: configure one \
-         server, or set `cluster(true)` if the server does not report its mode",
-        settings.endpoint
-    )))
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the server at {} is not a node of the cluster: a node has had this address before; if the cluster was replaced \
+             by this server, create the handle again",
+            settings.endpoint
+        ),
+    ))
 }
 
 /// The login that a server accepted.

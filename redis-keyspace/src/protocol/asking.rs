@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use super::packet::Packet;
 use super::read;
-use super::reply::Replies;
+use super::reply::{Replies, Reply};
 use super::request::Request;
 use crate::error::Result;
 
@@ -24,9 +24,29 @@ impl Request {
     }
 }
 
-/// Drops the reply to `ASKING`. If it is an error, the command was not run.
+/// Drops the reply to `ASKING`. If it and the command failed, it is the cause. A command without an
+/// error was run: a server that is busy may answer again after it rejected `ASKING`.
 pub(crate) fn after_asking(replies: Replies) -> Result<Replies> {
     let mut replies = read::many(replies).into_iter();
-    replies.next().map_or(Ok(()), |asking| read::checked(asking).map(drop))?;
-    Ok(Replies::Many(replies.collect()))
+    let asking = replies.next();
+    let replies: Vec<_> = replies.collect();
+    if replies.iter().any(Reply::is_error) {
+        asking.map_or(Ok(()), |asking| read::checked(asking).map(drop))?;
+    }
+    Ok(Replies::Many(replies))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_asking_does_not_hide_that_the_command_ran() {
+        let busy = || Reply::Error("BUSY Redis is busy running a script".to_owned());
+        let after = |replies: Vec<Reply>| after_asking(Replies::Many(replies)).map(read::many);
+        assert_eq!(after(vec![busy(), Reply::Int(1)]).unwrap(), [Reply::Int(1)]);
+        let moved = Reply::Error("MOVED 5 h:1".to_owned());
+        assert_eq!(after(vec![busy(), moved.clone()]).unwrap_err().code(), Some("BUSY"));
+        assert_eq!(after(vec![Reply::Status("OK".to_owned()), moved.clone()]).unwrap(), [moved]);
+    }
 }

@@ -186,15 +186,6 @@ impl NodeWalk {
         std::mem::take(&mut self.reread)
     }
 
-    /// Whether this key of the current page is one of those that the node was visited for. A node
-    /// may also hold keys of slots that it does not serve.
-    pub(super) fn accepts(&mut self, namespace: &str, key: &str) -> bool {
-        let Some(Current { visit, .. }) = &self.current else { return false };
-        let slot = slot_within(namespace, key);
-        self.is_visited_for(*visit, slot)
-            && (self.before.targets(slot).is_empty() || self.moving.entry(slot).or_default().is_new(key))
-    }
-
     fn is_visited_for(&self, visit: Visit, slot: u16) -> bool {
         let is_of_node = if visit.takes_over {
             self.before.targets(slot).contains(&visit.master)
@@ -204,12 +195,20 @@ impl NodeWalk {
         is_of_node && self.is_pending(slot)
     }
 
-    /// Records that a page was read. Returns whether its keys count: if another run of the node
-    /// answered, its cursor was not valid, and the node is read from its start.
-    pub(super) fn page_was_read(&mut self, cursor: Option<u64>, server: ServerRun) -> Result<bool> {
-        let Some(current) = &mut self.current else { return Ok(true) };
+    /// Records that a page was read, and returns those of its keys that count. If another run of
+    /// the node answered, its cursor was not valid: no key counts, and the node is read from its
+    /// start.
+    pub(super) fn page_was_read(
+        &mut self,
+        namespace: &str,
+        mut keys: Vec<String>,
+        cursor: Option<u64>,
+        server: ServerRun,
+    ) -> Result<Vec<String>> {
+        let Some(current) = &mut self.current else { return Ok(Vec::new()) };
         let has_restarted = current.server.is_some_and(|run| run != server);
         current.server = Some(server);
+        let visit = current.visit;
         self.restarts += u32::from(has_restarted);
         if self.restarts > RESTARTS {
             return Err(Error::new(
@@ -222,17 +221,25 @@ impl NodeWalk {
         }
         if has_restarted {
             current.cursor = 0;
-            let visit = current.visit;
             if !visit.takes_over {
                 self.read_again((0..SLOTS).filter(|slot| self.is_visited_for(visit, *slot)).collect());
             }
-            return Ok(false);
+            return Ok(Vec::new());
         }
         match cursor {
             Some(cursor) => current.cursor = cursor,
             None => self.current = None,
         }
-        Ok(true)
+        keys.retain(|key| self.accepts(visit, namespace, key));
+        Ok(keys)
+    }
+
+    /// Whether this key is one of those that the node is visited for. A node may also hold keys of
+    /// slots that it does not serve. A key of a slot that is being moved is accepted once.
+    fn accepts(&mut self, visit: Visit, namespace: &str, key: &str) -> bool {
+        let slot = slot_within(namespace, key);
+        self.is_visited_for(visit, slot)
+            && (self.before.targets(slot).is_empty() || self.moving.entry(slot).or_default().is_new(key))
     }
 
     /// Records that the current node can't be read. The next round tries again, because the node
@@ -249,5 +256,46 @@ async fn layout(binding: &Binding, deadline: Deadline) -> Result<ClusterLayout> 
     match binding.pool().cluster() {
         Some(cluster) => cluster.layout(deadline).await,
         None => Err(Error::protocol("the server is not a cluster")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::ServerFacts;
+
+    /// A walk that reads a slot at the node that the slot is being moved to.
+    fn walk_at_target(slot: u16) -> NodeWalk {
+        let before = ClusterLayout::moving(slot);
+        let node = before.masters().last().cloned().unwrap();
+        let visit = Visit { master: 1, takes_over: true };
+        NodeWalk {
+            pending: vec![true; SLOTS.into()],
+            before,
+            visits: VecDeque::new(),
+            current: Some(Current { visit, node, cursor: 0, server: None }),
+            moving: HashMap::new(),
+            reread: Vec::new(),
+            failed: HashSet::new(),
+            failure: None,
+            rounds: 0,
+            restarts: 0,
+            pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_of_a_page_that_did_not_count_is_found_later() {
+        let mut walk = walk_at_target(slot_within("", "key"));
+        let facts = ServerFacts::new(&crate::config::Settings::default());
+        let [first, second] = [(); 2].map(|()| facts.note_server(&Default::default()));
+        let mut read = |keys: &[&str], cursor, run| {
+            let keys = keys.iter().map(|&key| key.to_owned()).collect();
+            walk.page_was_read("", keys, cursor, run).unwrap()
+        };
+        assert!(read(&[], Some(5), first).is_empty());
+        assert!(read(&["key"], Some(6), second).is_empty(), "another run answered");
+        assert_eq!(read(&["key", "other"], Some(7), second), ["key"], "the other key is not in this slot");
+        assert!(read(&["key"], None, second).is_empty(), "it was returned already");
     }
 }

@@ -241,10 +241,8 @@ impl Walk {
     fn take_page(&mut self, page: Page, step: &mut WalkStep) -> Result<bool> {
         let next = self.read_page(page.reply, step)?;
         let (Some(nodes), Some(server)) = (&mut self.nodes, page.server) else { return Ok(true) };
-        step.keys.retain(|key| nodes.accepts(&self.binding.namespace, key));
-        if !nodes.page_was_read(next, server)? {
-            step.keys.clear();
-        }
+        let keys = std::mem::take(&mut step.keys);
+        step.keys = nodes.page_was_read(&self.binding.namespace, keys, next, server)?;
         step.reread = nodes.take_reread();
         Ok(false)
     }

@@ -9,13 +9,14 @@ mod failovers;
 mod permissions;
 mod plain_login;
 mod redirections;
+mod reused_addresses;
 mod scans;
 mod scripted;
 mod slow_masters;
 
 use std::time::Duration;
 
-use redis_keyspace::{Bytes, Counter, Json, Keyspace, Lock, Redis, RedisBuilder, Text};
+use redis_keyspace::{Bytes, Counter, Json, Keyspace, Lock, Redis, RedisBuilder, Set, Text};
 use redis_keyspace_tests::{PATIENCE, RealCluster, shared_cluster, unique_namespace, within};
 
 #[derive(Keyspace)]
@@ -32,6 +33,7 @@ pub struct CartKeys {
     item: fn(cart: u64, id: u64) -> Text,
     page: fn(id: u64) -> Text,
     blob: fn(id: u64) -> Bytes,
+    fans: fn(id: u64) -> Set<u64>,
     #[key("kept:{id}", stale_for = "1m", negative_ttl = "10s")]
     kept: fn(id: u64) -> Text,
 }

@@ -46,6 +46,15 @@ fn the_first_scan_of_a_plain_login_covers_all_nodes() {
 }
 
 #[test]
+fn a_batch_of_writes_with_lifetimes_runs_on_nodes_that_do_not_report_their_mode() {
+    on(plain(shared_cluster().node(0).port(), &unique_namespace()).cluster(true), async |redis| {
+        // The nodes are not connected yet, and each of them serves several of the keys.
+        let adding = (0..MANY).map(|id| CartKeys::fans(id).sadd(&1));
+        assert_eq!(redis.batch(adding.collect::<Vec<_>>()).await.unwrap(), vec![true; MANY as usize]);
+    });
+}
+
+#[test]
 fn a_user_without_permission_for_the_slots_is_told() {
     let cluster = shared_cluster();
     let name = unique_namespace();

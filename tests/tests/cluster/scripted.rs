@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ type Replies = Arc<Mutex<HashMap<String, String>>>;
 pub struct ScriptedNode {
     port: u16,
     replies: Replies,
+    /// The commands that were received.
+    received: Arc<Mutex<Vec<String>>>,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl ScriptedNode {
@@ -20,15 +23,39 @@ impl ScriptedNode {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let replies = Replies::default();
-        let node = Self { port, replies: Arc::clone(&replies) };
+        let (received, connections) = (Arc::default(), Arc::<Mutex<Vec<TcpStream>>>::default());
+        let node = Self {
+            port,
+            replies: Arc::clone(&replies),
+            received: Arc::clone(&received),
+            connections: Arc::clone(&connections),
+        };
         node.reply("HELLO", "-ERR unknown command\r\n");
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let replies = Arc::clone(&replies);
-                std::thread::spawn(move || serve(stream, &replies));
+                connections.lock().unwrap().extend(stream.try_clone());
+                let (replies, received) = (Arc::clone(&replies), Arc::clone(&received));
+                std::thread::spawn(move || serve(stream, &replies, &received));
             }
         });
         node
+    }
+
+    /// Knows HELLO from now on, and reports this mode in its reply.
+    pub fn report_mode(&self, mode: &str) {
+        self.reply("HELLO", &format!("%1\r\n{}{}", bulk("mode"), bulk(mode)));
+    }
+
+    /// Closes all connections. New ones are accepted.
+    pub fn cut_all(&self) {
+        for connection in self.connections.lock().unwrap().drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Returns how many commands that start with these words were received.
+    pub fn received(&self, words: &str) -> usize {
+        self.received.lock().unwrap().iter().filter(|command| command.starts_with(words)).count()
     }
 
     pub fn port(&self) -> u16 {
@@ -61,11 +88,12 @@ pub fn list(items: &[String]) -> String {
     format!("*{}\r\n{}", items.len(), items.concat())
 }
 
-fn serve(stream: TcpStream, replies: &Replies) {
+fn serve(stream: TcpStream, replies: &Replies, received: &Mutex<Vec<String>>) {
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
     while let Some(command) = read(&mut reader) {
         let command = command.join(" ");
+        received.lock().unwrap().push(command.clone());
         let starts =
             |words: &&String| command.split(' ').zip(words.split(' ')).all(|(one, other)| one == other);
         let find = || {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_keyspace::{ErrorKind, Key, Redis};
+use redis_keyspace::{Bytes, ErrorKind, Key, Redis, Script};
 use redis_keyspace_tests::{Failover, RealCluster, eventually};
 
 use crate::{ShopKeys, count, on, reads, uses};
@@ -34,19 +34,41 @@ fn reads_of_all_slots_use_replicas() {
     });
 }
 
+/// Reads a key with a command that the program chooses.
+#[derive(Script)]
+#[script(source = "return redis.call('STRLEN', KEYS[1]) + 1000", returns = u64, read_only)]
+struct LengthPlus {
+    key: Key<ShopKeys, Bytes>,
+}
+
 #[test]
 fn a_key_that_moves_to_another_node_is_not_missing() {
     let cluster = RealCluster::start();
     on(Redis::builder().url(&cluster.url()).unwrap(), async |redis: Redis| {
         Key::set_many((0..60).map(|id| (ShopKeys::page(id), "page"))).await.unwrap();
+        let (photo, seats) = (ShopKeys::photo(3), ShopKeys::seats(3));
+        photo.set(*b"photo").await.unwrap();
+        seats.set_bit(5, true).await.unwrap();
         cluster.replicated();
         uses(&redis, 3).await;
-        let wire = redis.wire_key(&ShopKeys::page(3)).unwrap();
-        let slot: u16 = cluster.node(0).redis_cli(&["CLUSTER", "KEYSLOT", &wire]).parse().unwrap();
-        let from = cluster.master_of(slot);
-        let to = cluster.masters().into_iter().find(|&node| node != from).unwrap();
-        let moving = cluster.begin_move(slot, to);
-        assert!(moving.move_keys(1000) > 0);
+        let begin_move = |wire: &str| {
+            let slot: u16 = cluster.node(0).redis_cli(&["CLUSTER", "KEYSLOT", wire]).parse().unwrap();
+            let from = cluster.master_of(slot);
+            let to = cluster.masters().into_iter().find(|&node| node != from).unwrap();
+            let moving = cluster.begin_move(slot, to);
+            assert!(moving.move_keys(1000) > 0);
+            moving
+        };
+        let moving_tag = begin_move(&redis.wire_key(&photo).unwrap());
+        for _ in 0..20 {
+            assert_eq!(photo.get_range(1..3).await.unwrap(), b"ho"[..]);
+            assert_eq!(seats.bit_pos(true, ..).await.unwrap(), Some(5));
+            assert_eq!(LengthPlus { key: photo.clone() }.run().await.unwrap(), 1005);
+            let part = photo.raw("GETRANGE").arg(0).arg(1).read_only().query::<String>();
+            assert_eq!(part.await.unwrap(), "ph");
+        }
+        moving_tag.finish();
+        let moving = begin_move(&redis.wire_key(&ShopKeys::page(3)).unwrap());
         for _ in 0..20 {
             assert_eq!(ShopKeys::page(3).get().await.unwrap().as_deref(), Some("page"));
             let pages = Key::get_many((0..60).map(ShopKeys::page)).await.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis_keyspace::Redis;
 use redis_keyspace::command::Reads;
 use redis_keyspace_tests::{RealServer, eventually, eventually_blocking};
+use tokio::task::JoinSet;
 
 use crate::{ShopKeys, count, in_sync, on, reads, uses};
 
@@ -49,6 +50,28 @@ fn reads_use_the_configured_replica_until_it_is_down() {
             in_sync(&redis) == 1 && read.is_ok_and(|value| value.as_deref() == Some("page"))
         })
         .await;
+    });
+}
+
+#[test]
+fn the_master_answers_what_a_busy_replica_has_no_room_for() {
+    let (master, replica) = servers();
+    let builder = Redis::builder().host("127.0.0.1").port(master.port());
+    let builder = builder.replicas([replica.address().to_string()]).unwrap();
+    on(builder.shared_connections(1).max_in_flight(3), async |redis: Redis| {
+        ShopKeys::near(1).set("near").wait_replicas(1, Duration::from_secs(20)).await.unwrap();
+        uses(&redis, 1).await;
+        replica.pause();
+        let mut reading = JoinSet::new();
+        for _ in 0..4 {
+            reading.spawn(redis.scope(async { ShopKeys::near(1).get().await }));
+        }
+        let first = reading.join_next().await.unwrap().unwrap();
+        assert_eq!(first.unwrap().as_deref(), Some("near"), "the replica is paused");
+        replica.resume();
+        for value in reading.join_all().await {
+            assert_eq!(value.unwrap().as_deref(), Some("near"));
+        }
     });
 }
 

@@ -6,7 +6,7 @@ mod sentinels;
 
 use std::time::Duration;
 
-use redis_keyspace::{Counter, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace::{Bitmap, Bytes, Counter, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_tests::{Monitor, PATIENCE, RealServer, eventually, unique_namespace, within};
 
 #[derive(Keyspace)]
@@ -14,6 +14,10 @@ use redis_keyspace_tests::{Monitor, PATIENCE, RealServer, eventually, unique_nam
 pub struct ShopKeys {
     page: fn(id: u64) -> Text,
     views: fn(id: u64) -> Counter,
+    #[key("photo:{id}", hash_tag = id)]
+    photo: fn(id: u64) -> Bytes,
+    #[key("seats:{id}", hash_tag = id)]
+    seats: fn(id: u64) -> Bitmap,
     #[key("near:{id}", reads = "prefer_replica")]
     near: fn(id: u64) -> Text,
     #[key("fresh:{id}", reads = "master")]

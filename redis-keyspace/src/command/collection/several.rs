@@ -84,7 +84,9 @@ impl SeveralKeys {
         args: Result<Args>,
         decode: Decode<T>,
     ) -> Command<T> {
-        self.command::<S, T>(command, counts, args, decode).repeatable().reading().on_replica()
+        let reading = self.command::<S, T>(command, counts, args, decode).repeatable().reading();
+        // Without one of several keys, the result is not empty.
+        reading.on_replica_without_cluster()
     }
 
     /// Creates a command that replaces another key with what it reads from these keys. In the same

@@ -65,7 +65,7 @@ impl ScriptInput {
         let request = problem.map_or(Ok(()), Err).and(target).map(|_| request);
         let mut command = Command::with_subject(subject, request, decode::<R>).on_target(redis.into());
         command.call.others = others;
-        if definition.is_read_only { command.repeatable().on_replica() } else { command }
+        if definition.is_read_only { command.repeatable().on_replica_without_cluster() } else { command }
     }
 }
 

@@ -272,6 +272,18 @@ impl<N> ClusterLayout<N> {
 }
 
 #[cfg(test)]
+impl ClusterLayout {
+    /// Two masters. The first one serves all slots, and one of them is being moved to the second.
+    /// No server is used.
+    pub(crate) fn moving(slot: u16) -> Self {
+        let shared = super::shared::ClusterShared::for_tests();
+        let masters = [7000, 7001].map(|port| shared.new_node("127.0.0.1", port)).into();
+        let (owners, moving) = (vec![Some(0); SLOTS.into()], HashMap::from([(slot, vec![1])]));
+        Self { masters, reports: Vec::new(), owners, moving }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::Reply;

@@ -74,7 +74,7 @@ impl ClusterShared {
 
     /// Asks one node after the other, and does not wait long for any of them.
     async fn ask_any(&self) -> Result<(ClusterView, Arc<Node>), Error> {
-        let (mut last, mut foreign) = (None, None);
+        let (mut last, mut alone, mut foreign) = (None, None, None);
         for candidates in [Self::known, Self::others] {
             let mut candidates = candidates(self).into_iter();
             let mut asked = FuturesUnordered::new();
@@ -84,23 +84,32 @@ impl ClusterShared {
                     None if asked.is_empty() => break,
                     None => {}
                 }
-                let answer = if candidates.len() == 0 {
+                let is_last = candidates.len() == 0;
+                let answer = if is_last && alone.is_none() {
                     asked.next().await
                 } else {
                     timeout(NEXT_NODE, asked.next()).await.unwrap_or_default()
                 };
                 match answer {
-                    Some(Ok((view, node))) if self.is_related(&view) => return Ok((view, node)),
-                    // A former node may have joined another cluster. But if the configuration names
-                    // the node, and no other one answers, the cluster was created again.
-                    Some(Ok((view, node))) => {
-                        let message = format!("{} belongs to another cluster", node.settings.endpoint);
-                        last = Some(Error::new(ErrorKind::Unavailable, message));
-                        foreign = foreign.or(Arc::ptr_eq(&node, &self.home).then_some((view, node)));
-                    }
+                    Some(Ok((view, node))) => match self.relation(&view, &node) {
+                        Relation::Same => return Ok((view, node)),
+                        // If no other node answers, the cluster has shrunk to this one.
+                        Relation::OnlyAsked => alone = alone.or(Some((view, node))),
+                        // A former node may have joined another cluster. But if the configuration
+                        // names the node, and no other one answers, the cluster was created again.
+                        Relation::Foreign => {
+                            let message = format!("{} belongs to another cluster", node.settings.endpoint);
+                            last = Some(Error::new(ErrorKind::Unavailable, message));
+                            foreign = foreign.or(Arc::ptr_eq(&node, &self.home).then_some((view, node)));
+                        }
+                    },
                     Some(Err(error)) => last = Some(error),
+                    None if is_last && alone.is_some() => break,
                     None => {}
                 }
+            }
+            if let Some(answer) = alone.take() {
+                return Ok(answer);
             }
         }
         let last = last.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "the cluster has no nodes"));
@@ -155,11 +164,55 @@ impl ClusterShared {
         Ok((view, node))
     }
 
-    /// Whether the view contains a node of the map.
-    fn is_related(&self, view: &ClusterView) -> bool {
+    /// Compares the view of a node with the map.
+    fn relation(&self, view: &ClusterView, asked: &Arc<Node>) -> Relation {
         let map = self.map.load();
-        let mut viewed = view.nodes();
-        map.nodes().iter().all(|entry| entry.id.is_empty())
-            || viewed.any(|viewed| map.nodes().iter().any(|entry| entry.id == viewed.id))
+        let is_viewed = |id: &str| view.nodes().any(|viewed| viewed.id == id);
+        let known: Vec<_> = map.nodes().iter().filter(|entry| !entry.id.is_empty()).collect();
+        let mut viewed = known.iter().filter(|entry| is_viewed(&entry.id));
+        let Some(first) = viewed.next() else {
+            return if known.is_empty() { Relation::Same } else { Relation::Foreign };
+        };
+        let is_only_asked = Arc::ptr_eq(&first.node, asked) && viewed.next().is_none();
+        if is_only_asked && known.len() > 1 { Relation::OnlyAsked } else { Relation::Same }
+    }
+}
+
+/// How a view is related to the map.
+#[derive(Debug, PartialEq, Eq)]
+enum Relation {
+    /// It is a view of the same cluster: it contains another node of the map than the one asked.
+    Same,
+    /// It contains only the node that was asked, which may have joined another cluster.
+    OnlyAsked,
+    Foreign,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::cluster::view::{SlotRange, ViewedNode};
+
+    #[tokio::test]
+    async fn the_id_of_the_asked_node_alone_does_not_prove_that_a_view_is_of_the_same_cluster() {
+        let shared = ClusterShared::for_tests();
+        let view = |ids: &[&str]| {
+            let node = |id: &&str| ViewedNode { id: (*id).to_owned(), host: (*id).to_owned(), port: 7000 };
+            let mut nodes = ids.iter().map(node);
+            let range = SlotRange { first: 0, last: 16_383, master: nodes.next(), replicas: nodes.collect() };
+            ClusterView { ranges: vec![range] }
+        };
+        let relation = |ids: &[&str], asked: &str| {
+            let asked = shared.node_of_id(asked).unwrap_or_else(|| Arc::clone(&shared.home));
+            shared.relation(&view(ids), &asked)
+        };
+        assert_eq!(relation(&["a"], "a"), Relation::Same, "there is no map");
+        shared.apply(&view(&["a"]), &shared.home, 0);
+        assert_eq!(relation(&["a", "x"], "a"), Relation::Same, "the map has only this node");
+        shared.apply(&view(&["a", "b"]), &shared.home, 0);
+        assert_eq!(relation(&["a", "b"], "a"), Relation::Same);
+        assert_eq!(relation(&["x", "b"], "a"), Relation::Same);
+        assert_eq!(relation(&["a", "x"], "a"), Relation::OnlyAsked);
+        assert_eq!(relation(&["x", "y"], "a"), Relation::Foreign);
     }
 }

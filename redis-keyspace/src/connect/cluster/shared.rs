@@ -135,9 +135,20 @@ impl ClusterShared {
         let endpoint = Endpoint::Tcp { host: host.to_owned(), port };
         let (nodes, cluster) = (Vec::new(), Some(true));
         let settings = Settings { endpoint, nodes, cluster, ..Settings::clone(&self.settings) };
-        let facts = Arc::new(ServerFacts::new(&settings));
+        let facts = self.facts_of_node(&settings);
         let origin = Origin::new(Arc::new(settings), facts, self.runtime.clone(), Arc::clone(&self.trouble));
         Arc::new(Node::new(origin))
+    }
+
+    /// What is known about a node of the map before it is connected.
+    fn facts_of_node(&self, settings: &Settings) -> Arc<ServerFacts> {
+        let facts = ServerFacts::new(settings);
+        // A plain login does not find out.
+        facts.learn_cluster();
+        if self.home.facts.do_nodes_report_mode() {
+            facts.learn_that_nodes_report_mode();
+        }
+        Arc::new(facts)
     }
 
     /// Returns the node with connections that may read although it is a replica.
@@ -145,14 +156,15 @@ impl ClusterShared {
         node.reader.get_or_init(|| {
             let _runtime = self.runtime.enter();
             let settings = Settings { reads_replica: true, ..Settings::clone(&node.settings) };
-            let facts = Arc::new(ServerFacts::new(&settings));
+            let facts = self.facts_of_node(&settings);
             let (runtime, trouble) = (self.runtime.clone(), Arc::clone(&self.trouble));
             Arc::new(Node::replica(Origin::new(Arc::new(settings), facts, runtime, trouble)))
         })
     }
 
     /// Returns the node of an entry of a view. Two nodes may spell the address of a third
-    /// differently, so the id decides, as long as the node is connected.
+    /// differently, so the id decides, as long as the node is connected and has not restarted: a
+    /// connection that was made later may lead to another server at the old address.
     fn viewed_node(
         &self,
         map: &SlotMap<Node>,
@@ -172,10 +184,9 @@ impl ClusterShared {
         let is_taken = |node: &Node| {
             view.nodes().any(|other| other.id != viewed.id && node.is_at(&other.host, other.port))
         };
+        let is_proven = |node: &Node| node.own.is_open() && node.facts.is_same_run() && !is_taken(node);
         match of_id {
-            Some(node) if node.is_at(host, viewed.port) || (node.own.is_open() && !is_taken(node)) => {
-                Arc::clone(node)
-            }
+            Some(node) if node.is_at(host, viewed.port) || is_proven(node) => Arc::clone(node),
             _ => self.node_at(map, joining, host, viewed.port),
         }
     }

@@ -140,7 +140,8 @@ impl SentinelBoard {
         entry.round = entry.round.max(round);
         match outcome {
             Ok(report) => {
-                if entry.report.as_ref().is_none_or(|before| before.master != report.master) {
+                // Its first report is no change: it may not know yet what others report already.
+                if entry.report.as_ref().is_some_and(|before| before.master != report.master) {
                     changes += 1;
                     entry.since = changes;
                 }
@@ -290,7 +291,7 @@ mod tests {
     }
 
     fn names(host: &str, epoch: u64) -> SentinelReport {
-        SentinelReport { master: (host.to_owned(), 1), epoch: Some(epoch), sentinels: 3 }
+        SentinelReport { master: (host.to_owned(), 1), epoch: Some(epoch), sentinels: Some(3) }
     }
 
     fn down() -> Error {
@@ -375,5 +376,37 @@ mod tests {
         board.reported(1, 1, names("a", 0));
         (1..=3).for_each(|number| board.reported(number, 1, names("b", 1)));
         assert_eq!((board.status().switches, board.status().answering), (1, 3));
+    }
+
+    #[test]
+    fn a_sentinel_that_was_down_from_the_start_is_counted_once() {
+        let board = board(&["s1", "s2", "s3"]);
+        for (number, id) in [(1, "x"), (2, "y")] {
+            board.reported(number, 1, names("a", 0));
+            board.identified(number, id.to_owned());
+        }
+        board.failed(3, 1, down());
+        board.listed(vec![listed("z", "10.0.0.3")]);
+        let status = board.status();
+        assert_eq!((status.known, status.answering), (3, 2));
+        assert!(status.has_majority());
+        board.failed(2, 2, down());
+        assert!(!board.status().has_majority());
+    }
+
+    #[test]
+    fn without_epochs_the_first_report_of_a_sentinel_undoes_no_switch() {
+        let board = board(&["s1", "s2", "s3"]);
+        let names = |host| SentinelReport { epoch: None, ..names(host, 0) };
+        let master = || board.status().master.unwrap().0;
+        [1, 2].into_iter().for_each(|number| board.reported(number, 1, names("a")));
+        [1, 2].into_iter().for_each(|number| board.reported(number, 2, names("b")));
+        assert_eq!(master(), "b");
+        // It was not reachable before, and does not know of the switch.
+        board.reported(3, 2, names("a"));
+        assert_eq!(master(), "b");
+        board.reported(3, 3, names("b"));
+        board.reported(3, 4, names("c"));
+        assert_eq!(master(), "c", "a later report is a change");
     }
 }

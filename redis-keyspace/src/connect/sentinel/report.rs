@@ -12,8 +12,8 @@ pub(super) struct SentinelReport {
     /// How often the master was replaced, as far as the sentinel knows. `None` if the user may not
     /// ask. The report with the highest number is the newest.
     pub(super) epoch: Option<u64>,
-    /// How many sentinels watch the master, this one included.
-    pub(super) sentinels: usize,
+    /// How many sentinels watch the master, this one included. `None` if the user may not ask.
+    pub(super) sentinels: Option<usize>,
 }
 
 /// Another sentinel, as one of them reports it.
@@ -72,7 +72,7 @@ pub(super) fn read_report(name: &str, details: Reply, address: Reply) -> Result<
     Ok(SentinelReport {
         master,
         epoch: number("config-epoch"),
-        sentinels: others.unwrap_or(0).saturating_add(1),
+        sentinels: others.map(|others| others.saturating_add(1)),
     })
 }
 
@@ -171,13 +171,14 @@ mod tests {
     #[test]
     fn the_address_of_a_leading_sentinel_is_the_new_one() {
         let address = Reply::Array(vec![bulk("10.0.0.2"), bulk("6380")]);
-        let expected = SentinelReport { master: ("10.0.0.2".to_owned(), 6380), epoch: Some(7), sentinels: 3 };
+        let expected =
+            SentinelReport { master: ("10.0.0.2".to_owned(), 6380), epoch: Some(7), sentinels: Some(3) };
         for details in [Reply::Map(fields(&DETAILS)), Reply::Array(fields(&DETAILS))] {
             assert_eq!(read_report("m", details, address.clone()).unwrap(), expected);
         }
         // A user without the right to ask for the epoch.
         let report = read_report("m", Reply::Error("NOPERM no".to_owned()), address).unwrap();
-        assert_eq!((report.epoch, report.sentinels), (None, 1));
+        assert_eq!((report.epoch, report.sentinels), (None, None));
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(super) struct SentinelEntry {
     pub(super) report: Option<SentinelReport>,
     /// The replicas that it knows.
     pub(super) replicas: Vec<Address>,
-    /// The value of `changes` when it named this address first.
+    /// The value of `changes` when it named this address instead of another one; 0 if it never
+    /// named another one.
     pub(super) since: u64,
     /// The last request that it has answered, or failed to answer.
     pub(super) round: u64,
@@ -100,13 +101,16 @@ impl BoardState {
         let mut seen = HashSet::new();
         let distinct =
             self.sentinels.iter().filter(|entry| entry.id.as_ref().is_none_or(|id| seen.insert(id)));
-        let reported = self.answering().map(|(_, report)| report.sentinels).max().unwrap_or(0);
-        SentinelStatus {
-            known: distinct.count().max(reported),
-            answering: self.voices().count(),
-            master,
-            switches: self.switches,
-        }
+        let (with_id, without_id): (Vec<_>, Vec<_>) = distinct.partition(|entry| entry.id.is_some());
+        let identified = with_id.len();
+        let reported = self.answering().filter_map(|(_, report)| report.sentinels).max();
+        let answering = self.voices().count();
+        let known = match reported {
+            // A sentinel that is down has no id yet, and may be listed with another address.
+            Some(reported) => reported.max(identified).max(answering),
+            None => identified + without_id.len(),
+        };
+        SentinelStatus { known, answering, master, switches: self.switches }
     }
 
     pub(super) fn round_state(&self, round: u64) -> RoundState {

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn report(host: &str, epoch: Option<u64>) -> SentinelReport {
-        SentinelReport { master: (host.to_owned(), 1), epoch, sentinels: 3 }
+        SentinelReport { master: (host.to_owned(), 1), epoch, sentinels: Some(3) }
     }
 
     /// The master after these reports; each is an address, an epoch, and since when it names it.
