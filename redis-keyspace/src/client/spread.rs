@@ -327,8 +327,13 @@ impl Spreading<'_> {
         node: Option<&Arc<Node>>,
     ) -> Judged {
         let Judged { mut finished, mut again } = Judged::default();
-        for (mut unit, outcome) in units.into_iter().zip(outcomes) {
-            match self.judge(&mut unit, outcome, node) {
+        let refusals: Vec<_> =
+            units.iter().zip(&outcomes).map(|(unit, outcome)| refusal_of(unit, outcome)).collect();
+        if refusals.iter().flatten().nth(1).is_some() {
+            self.cluster.follow_all(refusals.iter().flatten(), node);
+        }
+        for ((mut unit, outcome), refusal) in units.into_iter().zip(outcomes).zip(refusals) {
+            match self.judge(&mut unit, outcome, refusal, node) {
                 Some(outcome) => {
                     let PendingUnit { index, key, request, .. } = unit;
                     finished.push(FinishedUnit { index, key, request, outcome });
@@ -340,17 +345,15 @@ impl Spreading<'_> {
         Judged { finished, again }
     }
 
-    /// Returns the outcome of a part, or `None` if it must be sent again.
+    /// Returns the outcome of a part, or `None` if it must be sent again. `refusal` is the reason
+    /// why it was not run, if it was not.
     fn judge(
         &self,
         unit: &mut PendingUnit,
         outcome: Result<Replies>,
+        refusal: Option<Error>,
         node: Option<&Arc<Node>>,
     ) -> Option<Result<Replies>> {
-        let refusal = match &outcome {
-            Ok(replies) => not_run(&unit.request, replies, unit.repeatable),
-            Err(error) => may_be_repeated(error, unit.repeatable).then(|| error.clone()),
-        };
         let Some(refusal) = refusal else {
             if let Err(error) = &outcome
                 && error.is_breaker_open()
@@ -399,5 +402,13 @@ impl Spreading<'_> {
             }
         };
         None
+    }
+}
+
+/// Returns why a part was not run, if it may be sent again.
+fn refusal_of(unit: &PendingUnit, outcome: &Result<Replies>) -> Option<Error> {
+    match outcome {
+        Ok(replies) => not_run(&unit.request, replies, unit.repeatable),
+        Err(error) => may_be_repeated(error, unit.repeatable).then(|| error.clone()),
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct ServerInfo {
     pub(super) software: Option<String>,
     /// What the server accepts for atomic operations.
     pub(crate) atomicity: Atomicity,
+    /// The host that was reached, if several are configured.
+    pub(super) reached: Option<String>,
     /// Whether it was a plain login, at which the server reports nothing.
     pub(crate) is_plain: bool,
 }
@@ -85,6 +87,8 @@ pub(crate) struct ServerFacts {
     runs: Mutex<Vec<(String, ServerRun)>>,
     /// The run that the first connection found, and whether later ones have found another run.
     first_run: OnceLock<ServerRun>,
+    /// The hosts at which the latest runs were reached, if several are configured.
+    hosts: Mutex<Vec<(ServerRun, String)>>,
     has_other_run: AtomicBool,
     pub(crate) abilities: Abilities,
     /// Whether the server refused a script that writes several keys.
@@ -128,6 +132,7 @@ impl ServerFacts {
             closes_on_info: AtomicBool::new(false),
             runs: Mutex::default(),
             first_run: OnceLock::new(),
+            hosts: Mutex::default(),
             has_other_run: AtomicBool::new(false),
             abilities: Abilities::default(),
             refuses_scripts: AtomicBool::new(false),
@@ -217,7 +222,20 @@ impl ServerFacts {
         if *self.first_run.get_or_init(|| run) != run {
             self.has_other_run.store(true, Ordering::Relaxed);
         }
+        if let Some(host) = &server.reached {
+            let mut hosts = lock(&self.hosts);
+            hosts.retain(|(known, _)| *known != run);
+            hosts.push((run, host.clone()));
+            if hosts.len() > RUNS {
+                hosts.remove(0);
+            }
+        }
         run
+    }
+
+    /// Returns the host at which a run was reached, if several are configured.
+    pub(super) fn host_of(&self, run: ServerRun) -> Option<String> {
+        lock(&self.hosts).iter().find(|(known, _)| *known == run).map(|(_, host)| host.clone())
     }
 
     fn run_of(&self, server: &ServerInfo) -> ServerRun {

@@ -169,8 +169,9 @@ async fn detect(settings: &Settings, facts: &ServerFacts) -> Result<Detected, Er
 
 async fn full_login(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStream, Login), LoginFailure> {
     let connect = async {
-        let mut stream = ByteStream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
-        let login = login(&mut stream, settings).await?;
+        let (mut stream, reached) = opened(settings, facts).await?;
+        let mut login = login(&mut stream, settings).await?;
+        login.server.reached = reached;
         Ok((stream, login))
     };
     let outcome = connect.await;
@@ -183,9 +184,23 @@ async fn full_login(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStr
 }
 
 async fn plain(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStream, Login), LoginFailure> {
-    let mut stream = ByteStream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
-    let login = plain_login(&mut stream, settings).await?;
+    let (mut stream, reached) = opened(settings, facts).await?;
+    let mut login = plain_login(&mut stream, settings).await?;
+    login.server.reached = reached;
     Ok((stream, login))
+}
+
+/// Opens a connection. Also returns the host that was reached, if several are configured.
+async fn opened(
+    settings: &Settings,
+    facts: &ServerFacts,
+) -> Result<(ByteStream, Option<String>), LoginFailure> {
+    let (stream, reached) = ByteStream::open(settings, facts).await.map_err(LoginFailure::Failed)?;
+    let host = match reached {
+        Some(Endpoint::Tcp { host, .. }) if !settings.nodes.is_empty() => Some(host),
+        _ => None,
+    };
+    Ok((stream, host))
 }
 
 /// Finds out whether the server is a node of a cluster. A scan of one node would miss keys without

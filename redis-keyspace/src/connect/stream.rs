@@ -30,23 +30,28 @@ pub(crate) enum ByteStream {
 impl ByteStream {
     /// Opens a stream. The caller limits the time.
     #[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "for TLS only"))]
-    pub(super) async fn open(settings: &Settings, facts: &ServerFacts) -> Result<Self, Error> {
+    pub(super) async fn open(
+        settings: &Settings,
+        facts: &ServerFacts,
+    ) -> Result<(Self, Option<Endpoint>), Error> {
         let endpoint = &settings.endpoint;
         #[cfg(feature = "tls")]
         if let (Endpoint::Tcp { .. } | Endpoint::Sentinel(_), Some(tls)) = (endpoint, &settings.tls) {
             // Before connecting, so that an invalid file is reported although the server is down.
             let config = facts.tls.config(tls).await?;
             let (socket, reached) = connect_any(settings, facts).await?;
-            return Ok(Self::Tls(Box::new(facts.tls.connect(socket, config, tls, &reached).await?)));
+            let stream = Self::Tls(Box::new(facts.tls.connect(socket, config, tls, &reached).await?));
+            return Ok((stream, Some(reached)));
         }
         Self::open_plain(settings, facts).await
     }
 
-    async fn open_plain(settings: &Settings, facts: &ServerFacts) -> Result<Self, Error> {
+    async fn open_plain(settings: &Settings, facts: &ServerFacts) -> Result<(Self, Option<Endpoint>), Error> {
         let endpoint = &settings.endpoint;
         let opened = match endpoint {
             Endpoint::Tcp { .. } | Endpoint::Sentinel(_) => {
-                return Ok(Self::Tcp(connect_any(settings, facts).await?.0));
+                let (socket, reached) = connect_any(settings, facts).await?;
+                return Ok((Self::Tcp(socket), Some(reached)));
             }
             #[cfg(unix)]
             Endpoint::Unix(path) => tokio::net::UnixStream::connect(path).await.map(Self::Unix),
@@ -64,7 +69,8 @@ impl ByteStream {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "Redis is disabled on this handle"))
             }
         };
-        opened.map_err(|error| Error::io(&endpoint.to_string(), error))
+        let stream = opened.map_err(|error| Error::io(&endpoint.to_string(), error))?;
+        Ok((stream, None))
     }
 }
 

@@ -51,7 +51,7 @@ fn a_node_is_found_at_its_new_address_while_another_server_has_the_old_one() {
         })
         .await;
         first.reply("CLUSTER SLOTS", &halves((&first, "aaa"), (&moved, "bbb")));
-        first.reply("GET", "-CLUSTERDOWN refresh the map\r\n");
+        first.reply("GET", "-CLUSTERDOWN The cluster is down\r\n");
         eventually("the node answers at its new address", async || {
             lower.get().await.unwrap_err();
             upper.get().await.is_ok_and(|value| value.as_deref() == Some("moved"))
@@ -86,6 +86,21 @@ fn a_server_that_reports_another_mode_is_no_node() {
 }
 
 #[test]
+fn an_empty_host_is_that_of_the_configured_node_that_was_reached() {
+    let [first, ..] = nodes();
+    let itself = list(&[bulk(""), format!(":{}\r\n", first.port()), bulk("aaa")]);
+    let all_slots = [":0\r\n".to_owned(), ":16383\r\n".to_owned(), itself];
+    first.reply("CLUSTER SLOTS", &list(&[list(&all_slots)]));
+    // Nothing listens at the first address.
+    let seeds = ["127.0.0.2", "127.0.0.1"].map(|host| format!("{host}:{}", first.port()));
+    on(builder(&first).nodes(seeds).unwrap(), async |_| {
+        let [lower, _] = keys();
+        lower.set("x").await.unwrap();
+        assert_eq!(first.received("SET"), 1);
+    });
+}
+
+#[test]
 fn a_node_that_joined_another_cluster_does_not_change_the_map() {
     let [first, second, foreign] = nodes();
     let [lower, upper] = keys();
@@ -94,7 +109,7 @@ fn a_node_that_joined_another_cluster_does_not_change_the_map() {
         upper.set("x").await.unwrap();
         second.reply("CLUSTER SLOTS", &halves((&foreign, "fff"), (&second, "bbb")));
         let before = second.received("CLUSTER SLOTS");
-        first.reply("GET", "-CLUSTERDOWN refresh the map\r\n");
+        first.reply("GET", "-CLUSTERDOWN The cluster is down\r\n");
         eventually("the second node is asked", async || {
             lower.get().await.unwrap_err();
             second.received("CLUSTER SLOTS") > before + 3

@@ -47,7 +47,7 @@ fn a_key_that_moves_to_another_node_is_not_missing() {
     on(Redis::builder().url(&cluster.url()).unwrap(), async |redis: Redis| {
         Key::set_many((0..60).map(|id| (ShopKeys::page(id), "page"))).await.unwrap();
         let (photo, seats) = (ShopKeys::photo(3), ShopKeys::seats(3));
-        photo.set(*b"photo").await.unwrap();
+        photo.set(b"photo").await.unwrap();
         seats.set_bit(5, true).await.unwrap();
         cluster.replicated();
         uses(&redis, 3).await;

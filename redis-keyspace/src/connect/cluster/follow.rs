@@ -1,10 +1,12 @@
 //! What follows from a command that a node did not run.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::base::Cluster;
+use super::map::SlotMap;
 use super::route::{NextStep, Route};
 use super::shared::{ClusterShared, Patch};
 use crate::connect::node::Node;
@@ -17,7 +19,7 @@ impl Cluster {
     pub(crate) fn after(&self, failure: &Error, answered: Option<&Arc<Node>>) -> NextStep {
         match (failure.redirect(), failure.code()) {
             (Some(redirect), _) if redirect.has_moved => {
-                self.shared.moved(redirect, answered);
+                self.shared.moved(std::iter::once(redirect), answered);
                 NextStep::Follow(Route::BySlot)
             }
             (Some(redirect), _) => {
@@ -33,6 +35,19 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Learns from the redirections of commands that were sent together. Afterwards,
+    /// [`after`](Self::after) finds the map changed already.
+    pub(crate) fn follow_all<'e>(
+        &self,
+        failures: impl Iterator<Item = &'e Error>,
+        answered: Option<&Arc<Node>>,
+    ) {
+        let redirects = failures.filter_map(Error::redirect).filter(|redirect| redirect.has_moved);
+        self.shared.moved(redirects, answered);
+    }
+}
+
 impl ClusterShared {
     /// The host of a redirection. If it names none, it is the host of the node that answered.
     fn host_of(&self, redirect: &Redirect, answered: Option<&Arc<Node>>) -> String {
@@ -44,8 +59,8 @@ impl ClusterShared {
         answered.address().map(|(host, _)| host.to_owned()).unwrap_or_default()
     }
 
-    /// Changes the map at once, and has it refreshed.
-    fn moved(&self, redirect: &Redirect, answered: Option<&Arc<Node>>) {
+    /// Changes the map at once, and has it refreshed. Many redirections change it once.
+    fn moved<'r>(&self, redirects: impl Iterator<Item = &'r Redirect>, answered: Option<&Arc<Node>>) {
         let mut state = lock(&self.state);
         let map = self.map.load_full();
         if map.is_empty() {
@@ -53,26 +68,40 @@ impl ClusterShared {
             self.trouble.notify_one();
             return;
         }
-        let host = self.host_of(redirect, answered);
-        let node = self.node_at(&map, &state.joining, &host, redirect.port);
-        if answered.is_some_and(|answered| Arc::ptr_eq(answered, &node)) {
-            // It redirects to itself, so its name stands for another server now.
-            node.own.renew();
-            self.trouble.notify_one();
+        let mut new: Option<SlotMap<Node>> = None;
+        let mut moved: HashMap<u16, Arc<Node>> = HashMap::new();
+        let mut is_renewed = false;
+        for redirect in redirects {
+            let host = self.host_of(redirect, answered);
+            let current = new.as_ref().unwrap_or(&map);
+            let node = self.node_at(current, &state.joining, &host, redirect.port);
+            if answered.is_some_and(|answered| Arc::ptr_eq(answered, &node)) {
+                // It redirects to itself, so its name stands for another server now.
+                if !std::mem::replace(&mut is_renewed, true) {
+                    node.own.renew();
+                }
+                continue;
+            }
+            // Many commands may be redirected before the first of them changes the map.
+            if current.owner(redirect.slot).is_some_and(|owner| Arc::ptr_eq(owner, &node)) {
+                continue;
+            }
+            let new = new.get_or_insert_with(|| SlotMap::clone(&map));
+            let slots = new.move_slot(redirect.slot, &node);
+            moved.extend(slots.into_iter().map(|slot| (slot, Arc::clone(&node))));
+        }
+        if let Some(mut new) = new {
+            new.count();
+            state.redirections += 1;
+            let number = state.redirections;
+            let since = Instant::now();
+            state.patches.retain(|patch| !moved.contains_key(&patch.slot));
+            let patch = |(slot, node)| Patch { slot, node, number, since };
+            state.patches.extend(moved.into_iter().map(patch));
+            self.replace(&mut state, &map, new);
+        } else if !is_renewed {
             return;
         }
-        // Many commands may be redirected before the first of them changes the map.
-        if map.owner(redirect.slot).is_some_and(|owner| Arc::ptr_eq(owner, &node)) {
-            return;
-        }
-        let (new, slots) = map.moved(redirect.slot, &node);
-        state.redirections += 1;
-        let number = state.redirections;
-        let since = Instant::now();
-        state.patches.retain(|patch| slots.binary_search(&patch.slot).is_err());
-        let patch = |slot| Patch { slot, node: Arc::clone(&node), number, since };
-        state.patches.extend(slots.into_iter().map(patch));
-        self.replace(&mut state, &map, new);
         drop(state);
         self.trouble.notify_one();
     }
@@ -90,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn a_redirection_before_the_first_map_makes_no_map_of_one_slot() {
         let shared = ClusterShared::for_tests();
-        shared.moved(&moved(5, 7001), None);
+        shared.moved([&moved(5, 7001)].into_iter(), None);
         assert!(shared.map.load().is_empty());
         assert!(lock(&shared.state).patches.is_empty());
 
@@ -98,11 +127,30 @@ mod tests {
         let node = ViewedNode { id: "a".to_owned(), host: "127.0.0.1".to_owned(), port: 7000 };
         let range = SlotRange { first: 0, last: 16_383, master: Some(node), replicas: Vec::new() };
         shared.apply(&ClusterView { ranges: vec![range] }, &shared.home, 0);
-        shared.moved(&moved(5, 7001), None);
+        shared.moved([&moved(5, 7001)].into_iter(), None);
         let map = shared.map.load();
         let ports =
             [4, 5, 6].map(|slot| map.owner(slot).and_then(|node| node.address()).map(|(_, port)| port));
         assert_eq!(ports, [Some(7000), Some(7001), Some(7000)]);
+    }
+
+    #[tokio::test]
+    async fn many_redirections_change_the_map_once() {
+        let shared = ClusterShared::for_tests();
+        let node = ViewedNode { id: "a".to_owned(), host: "127.0.0.1".to_owned(), port: 7000 };
+        let range = SlotRange { first: 0, last: 16_383, master: Some(node), replicas: Vec::new() };
+        shared.apply(&ClusterView { ranges: vec![range] }, &shared.home, 0);
+        let before = *shared.changes.borrow();
+        let redirects: Vec<_> = (0..5000).map(|slot| moved(slot, 7001)).collect();
+        shared.moved(redirects.iter(), None);
+        assert_eq!(*shared.changes.borrow(), before + 1);
+        let map = shared.map.load();
+        let port = |slot| map.owner(slot).and_then(|node| node.address()).map(|(_, port)| port);
+        assert_eq!([0, 4999, 5000].map(port), [Some(7001), Some(7001), Some(7000)]);
+        assert_eq!(map.slot_counts(), [11_384, 5000]);
+        // They are known already.
+        shared.moved(redirects.iter(), None);
+        assert_eq!((*shared.changes.borrow(), lock(&shared.state).redirections), (before + 1, 1));
     }
 
     #[tokio::test]
@@ -130,7 +178,7 @@ mod tests {
         drop(node);
         assert_eq!(totals(), 3, "as it was when it left");
         // Another node leaves, which is remembered by a slot.
-        shared.moved(&moved(5, 7002), None);
+        shared.moved([&moved(5, 7002)].into_iter(), None);
         let node = Arc::clone(shared.map.load().owner(5).unwrap());
         node.facts.connects.fetch_add(5, std::sync::atomic::Ordering::Relaxed);
         let redirections = lock(&shared.state).redirections;

@@ -34,6 +34,12 @@ impl<N> Clone for MappedNode<N> {
     }
 }
 
+impl<N> Clone for SlotMap<N> {
+    fn clone(&self) -> Self {
+        Self { owners: self.owners.clone(), nodes: self.nodes.clone(), counts: self.counts.clone() }
+    }
+}
+
 impl<N> Default for SlotMap<N> {
     fn default() -> Self {
         Self { owners: vec![UNSERVED; SLOTS.into()].into(), nodes: Vec::new(), counts: Vec::new() }
@@ -58,7 +64,8 @@ impl<N> SlotMap<N> {
         map
     }
 
-    fn count(&mut self) {
+    /// Counts the slots of each node.
+    pub(super) fn count(&mut self) {
         self.counts = vec![0; self.nodes.len()];
         for owner in &self.owners {
             if let Some(count) = self.counts.get_mut(usize::from(*owner)) {
@@ -143,34 +150,36 @@ impl<N> SlotMap<N> {
         !successors.is_empty() && successors.iter().all(is_new)
     }
 
-    /// Returns the map after a slot has moved to a node, and which slots moved. If the node was a
-    /// replica of the master of the slot, it has replaced its master, so all its slots moved.
-    pub(super) fn moved(&self, slot: u16, to: &Arc<N>) -> (Self, Vec<u16>) {
-        let (owners, nodes) = (self.owners.clone(), self.nodes.clone());
-        let mut map = Self { owners, nodes, counts: Vec::new() };
+    /// Moves a slot to a node, and returns which slots moved. If the node was a replica of the
+    /// master of the slot, it has replaced its master, so all its slots moved. Afterwards,
+    /// [`count`](Self::count) must be called.
+    pub(super) fn move_slot(&mut self, slot: u16, to: &Arc<N>) -> Vec<u16> {
         let old = self.owners.get(usize::from(slot)).copied().unwrap_or(UNSERVED);
-        let new = map.add(Arc::clone(to), "", None);
-        let is_promoted =
-            old != UNSERVED && map.nodes.get(usize::from(new)).is_some_and(|entry| entry.master == Some(old));
+        let new = self.add(Arc::clone(to), "", None);
+        let is_promoted = old != UNSERVED
+            && self.nodes.get(usize::from(new)).is_some_and(|entry| entry.master == Some(old));
+        if !is_promoted {
+            if let Some(owner) = self.owners.get_mut(usize::from(slot)) {
+                *owner = new;
+            }
+            return vec![slot];
+        }
         let mut moved = Vec::new();
-        for (nth, owner) in (0..SLOTS).zip(map.owners.iter_mut()) {
-            if nth == slot || (is_promoted && *owner == old) {
+        for (nth, owner) in (0..SLOTS).zip(self.owners.iter_mut()) {
+            if nth == slot || *owner == old {
                 *owner = new;
                 moved.push(nth);
             }
         }
-        if is_promoted {
-            for (nth, entry) in map.nodes.iter_mut().enumerate() {
-                if nth == usize::from(old) || entry.master == Some(old) {
-                    entry.master = Some(new);
-                }
-            }
-            if let Some(entry) = map.nodes.get_mut(usize::from(new)) {
-                entry.master = None;
+        for (nth, entry) in self.nodes.iter_mut().enumerate() {
+            if nth == usize::from(old) || entry.master == Some(old) {
+                entry.master = Some(new);
             }
         }
-        map.count();
-        (map, moved)
+        if let Some(entry) = self.nodes.get_mut(usize::from(new)) {
+            entry.master = None;
+        }
+        moved
     }
 
     /// Sets the master of single slots, which redirections named.
@@ -216,6 +225,16 @@ mod tests {
         let find = move |id: &str| nodes.iter().find(|node| node.as_str() == id).map(Arc::clone).unwrap();
         let ranges = vec![range(0, 99, "a", "c"), range(100, 199, "b", "d"), range(200, 299, "a", "c")];
         (SlotMap::of(&ClusterView { ranges }, |node| find(&node.id)), find)
+    }
+
+    impl SlotMap<String> {
+        /// The map after a slot has moved, and which slots moved.
+        fn moved(&self, slot: u16, to: &Arc<String>) -> (Self, Vec<u16>) {
+            let mut map = self.clone();
+            let moved = map.move_slot(slot, to);
+            map.count();
+            (map, moved)
+        }
     }
 
     fn owner(map: &SlotMap<String>, slot: u16) -> Option<&str> {

@@ -142,8 +142,8 @@ impl ClusterShared {
         let deadline = Deadline::after(self.settings.connect_timeout);
         let request = Request::One(ClusterView::request());
         let answer = node.run(&request, "", deadline, &ClosedFlag::default(), None).await;
-        let reply = answer.and_then(|(replies, _)| read::one(replies));
-        let reply = reply.map_err(|error| match error.code() {
+        let answer = answer.and_then(|(replies, run)| Ok((read::one(replies)?, run)));
+        let (reply, run) = answer.map_err(|error| match error.code() {
             Some("ERR") => error.explained(&format!(
                 "{} is not a node of a cluster; to use it as a single server, set `cluster(false)`",
                 node.settings.endpoint
@@ -154,7 +154,10 @@ impl ClusterShared {
             ),
             _ => error,
         })?;
-        let view = ClusterView::read(reply)?;
+        let mut view = ClusterView::read(reply)?;
+        if let Some(host) = node.facts.host_of(run) {
+            view.fill_hosts(&host);
+        }
         if view.nodes().next().is_none() {
             return Err(Error::new(
                 ErrorKind::Unavailable,

@@ -1,5 +1,6 @@
 //! The map of a cluster and its nodes, which the commands and the refreshing task share.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -196,16 +197,24 @@ impl ClusterShared {
     pub(super) fn apply(&self, view: &ClusterView, asked: &Node, asked_at: u64) {
         let mut state = lock(&self.state);
         let old = self.map.load_full();
-        let mut created: Vec<Arc<Node>> = Vec::new();
+        let (mut found, mut created) = (HashMap::<ViewedNode, Arc<Node>>::new(), Vec::<Arc<Node>>::new());
         let mut new = SlotMap::of(view, |viewed| {
+            // A view names a node once for each range of its slots.
+            if let Some(node) = found.get(viewed) {
+                return Arc::clone(node);
+            }
             let node = self.viewed_node(&old, &state.joining, view, viewed, asked);
             // An address that the view names twice is one node.
             let same =
                 node.address().and_then(|(host, port)| created.iter().find(|known| known.is_at(host, port)));
-            if let Some(same) = same {
-                return Arc::clone(same);
-            }
-            created.push(Arc::clone(&node));
+            let node = match same {
+                Some(same) => Arc::clone(same),
+                None => {
+                    created.push(Arc::clone(&node));
+                    node
+                }
+            };
+            found.insert(viewed.clone(), Arc::clone(&node));
             node
         });
         // A node that was promoted knows it first. For a moment, others still report its

@@ -21,7 +21,7 @@ pub(super) struct SlotRange {
 }
 
 /// A node, as another one sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ViewedNode {
     pub(super) id: String,
     /// Empty if it is the host of the node that was asked.
@@ -49,6 +49,15 @@ impl ClusterView {
             Ok(SlotRange { first, last, master, replicas })
         });
         ranges.collect::<Result<_>>().map(|ranges| Self { ranges })
+    }
+
+    /// Sets the hosts that are empty: they are the one of the node that was asked.
+    pub(super) fn fill_hosts(&mut self, host: &str) {
+        let nodes =
+            self.ranges.iter_mut().flat_map(|range| range.master.iter_mut().chain(&mut range.replicas));
+        for node in nodes.filter(|node| node.host.is_empty()) {
+            host.clone_into(&mut node.host);
+        }
     }
 
     /// All nodes, some of them several times.

@@ -28,7 +28,7 @@ pub(super) struct SentinelSession {
 impl SentinelSession {
     /// Connects, logs in and subscribes. The caller limits the time.
     pub(super) async fn open(settings: &Settings, facts: &ServerFacts, name: &str) -> Result<Self, Error> {
-        let mut stream = ByteStream::open(settings, facts).await?;
+        let (mut stream, _) = ByteStream::open(settings, facts).await?;
         let (hello, unread) = greet(&mut stream, settings).await.map_err(LoginFailure::into_error)?;
         if let Some(hello) = &hello
             && !says_mode(hello, "sentinel")
