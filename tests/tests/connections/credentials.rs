@@ -449,8 +449,10 @@ on_both! {
         .await;
         vault.set(app("two"), LONG);
         redis.raw(ping).await.unwrap();
+        // The server may still have one that was rejected.
+        eventually("one is left", async || server.connections().await.len() == 1).await;
         let second = server.connections().await;
-        assert_eq!((first.len(), second.len()), (1, 1));
+        assert_eq!(first.len(), 1);
         assert_ne!(first, second);
         redis.raw(ping).await.unwrap();
         assert_eq!(server.connections().await, second);
