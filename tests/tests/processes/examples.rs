@@ -16,7 +16,8 @@ fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--examples", "--workspace", "--exclude", "redis-keyspace-benches"]);
+        cargo.args(["build", "--quiet", "--profile", "test", "--examples"]);
+        cargo.args(["--workspace", "--exclude", "redis-keyspace-benches"]);
         // Cargo sets these for tests. Some build scripts depend on them, so that their packages,
         // and all that use them, would be compiled again here and once more by the next build.
         let of_test = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
