@@ -58,6 +58,7 @@
 //! Jobs run in no particular order. Replication is asynchronous: after a failover, jobs that were
 //! added or acknowledged just before may be missing or come back.
 
+mod claim;
 mod consumers;
 mod dead;
 mod event;

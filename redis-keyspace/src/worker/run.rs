@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use futures_util::future::join_all;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -19,31 +18,23 @@ use super::retries::Retries;
 use super::shared::Shared;
 use super::work::{text_of, work};
 use crate::client::in_scope_of_caller;
-use crate::command::{Claimed, Command, RawEntry, ReadFrom};
+use crate::command::{Command, RawEntry, ReadFrom};
 use crate::error::{Budget, Error, ErrorKind, Result};
 use crate::kind::{SingleValue, StreamId};
 use crate::schema::Keyspace;
-use crate::time::{Backoff, from_now, jittered};
+use crate::time::{Backoff, from_now};
 
 /// How long one command waits for new entries at most. Consumers that read are idle this long.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The pauses after a failed command.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How often consumers are deleted that ended without it.
-const PRUNING: Duration = Duration::from_secs(3600);
-/// The idle time that lets any worker claim an entry at once.
-const AT_ONCE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A server may have rounded the time of a delivery up to this much.
 const ROUNDING: Duration = Duration::from_millis(2);
-/// How many pending entries are examined at a time.
-const PAGE: u64 = 1000;
 /// How many jobs are claimed or read at a time.
 const MOST_AT_ONCE: usize = 10_000;
 /// While so many jobs wait for their next run, no others are read or claimed.
 const MOST_WAITING: usize = 10_000;
-/// How many retries are kept from being claimed with one round trip.
-const MOST_KEPT: usize = 100;
 
 /// A read in flight. It is kept across turns of the loop, because dropping it closes a connection.
 struct ReadInFlight {
@@ -53,17 +44,17 @@ struct ReadInFlight {
 }
 
 pub(super) struct Runner<S: Keyspace, T: SingleValue, F> {
-    shared: Arc<Shared<S, T>>,
+    pub(super) shared: Arc<Shared<S, T>>,
     handler: Arc<F>,
     jobs: JoinSet<Finished>,
     /// The entries of the jobs, with the tasks of the latter.
-    running: HashMap<StreamId, task::Id>,
-    retries: Retries,
+    pub(super) running: HashMap<StreamId, task::Id>,
+    pub(super) retries: Retries,
     reading: Option<ReadInFlight>,
     /// When the next search for abandoned entries begins, and where it continues.
-    sweep_at: Instant,
-    sweep_from: StreamId,
-    prune_at: Instant,
+    pub(super) sweep_at: Instant,
+    pub(super) sweep_from: StreamId,
+    pub(super) prune_at: Instant,
     /// Nothing is read or claimed until then.
     paused_until: Option<Instant>,
     backoff: Backoff,
@@ -71,7 +62,7 @@ pub(super) struct Runner<S: Keyspace, T: SingleValue, F> {
     /// The last entry that was read. A group that is created again continues there.
     last_read: Option<StreamId>,
     /// Whether a reply was lost that may have delivered entries.
-    has_unknown_entries: bool,
+    pub(super) has_unknown_entries: bool,
     /// Why the worker can't go on.
     fatal: Option<Error>,
 }
@@ -155,14 +146,14 @@ where
     }
 
     /// How many more jobs can be started now.
-    fn free(&self) -> usize {
+    pub(super) fn free(&self) -> usize {
         let reserved = self.reading.as_ref().map_or(0, |reading| reading.reserved);
         self.shared.options.concurrency.saturating_sub(self.jobs.len() + reserved).min(MOST_AT_ONCE)
     }
 
     /// How many jobs can be started that this worker does not have yet. Jobs that wait for their
     /// next run take memory and commands, so their number is limited, however many jobs fail.
-    fn free_for_others(&self) -> usize {
+    pub(super) fn free_for_others(&self) -> usize {
         self.free().min(MOST_WAITING.saturating_sub(self.retries.len()))
     }
 
@@ -249,7 +240,7 @@ where
         }
     }
 
-    fn start(&mut self, entry: RawEntry, deliveries: u64) {
+    pub(super) fn start(&mut self, entry: RawEntry, deliveries: u64) {
         let id = entry.id();
         self.retries.remove(id);
         if let Entry::Vacant(place) = self.running.entry(id) {
@@ -283,7 +274,7 @@ where
         }
     }
 
-    fn command_failed(&mut self, error: Error) {
+    pub(super) fn command_failed(&mut self, error: Error) {
         if !may_pass(&error) {
             self.fatal = Some(error);
             return;
@@ -311,164 +302,6 @@ where
         }
     }
 
-    /// Keeps other workers from claiming the jobs whose delay is longer than `min_idle`.
-    async fn keep(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let waiting = self.retries.to_keep(Instant::now(), MOST_KEPT);
-        let entries = waiting.iter().map(|&(id, left)| (id, shared.idle_before(left)));
-        let held = match shared.hold_many(entries).await {
-            Ok(held) => held,
-            Err(error) => return self.command_failed(error),
-        };
-        for ((id, _), held) in waiting.into_iter().zip(held) {
-            match held {
-                Ok(true) => self.retries.kept(id, Instant::now(), shared.options.min_idle),
-                Ok(false) => self.retries.remove(id),
-                // All are tried again after the pause.
-                Err(error) => return self.command_failed(error),
-            }
-        }
-    }
-
-    /// Claims the jobs whose delay has passed.
-    async fn retry(&mut self) {
-        let due = self.retries.due(Instant::now(), self.free());
-        if due.is_empty() {
-            return;
-        }
-        let (shared, min_idle) = (Arc::clone(&self.shared), self.shared.options.min_idle);
-        let claim = shared.group.claim(shared.consumer.clone(), due.clone(), min_idle).raw();
-        match shared.command(claim).await {
-            Ok(entries) => {
-                // The others were claimed by another worker, acknowledged or deleted.
-                due.into_iter().for_each(|id| self.retries.remove(id));
-                self.start_claimed(entries).await;
-            }
-            // They stay due, unless another worker claims them.
-            Err(error) => self.command_failed(error),
-        }
-    }
-
-    /// Claims jobs whose worker did not finish them.
-    async fn sweep(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        if self.sweep_from == StreamId::MIN {
-            self.prune().await;
-        }
-        let (from, count) = (self.sweep_from, u64::try_from(self.free_for_others()).unwrap_or(u64::MAX));
-        let claim = shared.group.auto_claim(shared.consumer.clone(), shared.options.min_idle);
-        match shared.command(claim.raw().start(from).count(count)).await {
-            Ok(Claimed { entries, deleted, deleted_and_pending, next, .. }) => {
-                if deleted_and_pending > 0 {
-                    self.acknowledge_deleted(from, next, &entries).await;
-                }
-                let count = deleted_and_pending + u64::try_from(deleted.len()).unwrap_or(u64::MAX);
-                if count > 0 {
-                    shared.report(WorkerEvent::Deleted { count });
-                }
-                self.start_claimed(entries).await;
-                match next {
-                    Some(next) => self.sweep_from = next,
-                    None => self.end_sweep().await,
-                }
-            }
-            Err(error) => {
-                self.sweep_at = from_now(jittered(shared.options.min_idle / 2));
-                self.has_unknown_entries |= may_have_run(&error);
-                self.command_failed(error);
-            }
-        }
-    }
-
-    async fn end_sweep(&mut self) {
-        self.sweep_from = StreamId::MIN;
-        self.sweep_at = from_now(jittered(self.shared.options.min_idle / 2));
-        if self.shared.options.trims
-            && let Err(error) = self.shared.trim_done().await
-        {
-            self.shared.report(WorkerEvent::CommandFailed(error));
-        }
-    }
-
-    /// Starts entries that were claimed just now, with the number of their deliveries.
-    async fn start_claimed(&mut self, entries: Vec<RawEntry>) {
-        let shared = Arc::clone(&self.shared);
-        // One command for each, sent together. A range could contain many other entries.
-        let facts = entries.iter().map(|entry| {
-            let pending = shared.group.pending_entries(entry.id()..=entry.id());
-            shared.command(pending.consumer(shared.consumer.clone()).count(1))
-        });
-        let facts = join_all(facts).await;
-        shared.count(JobResult::Claimed, count_of(&entries));
-        for (entry, facts) in entries.into_iter().zip(facts) {
-            let id = entry.id();
-            let deliveries = match facts {
-                Ok(pending) => pending.first().map(|entry| entry.deliveries),
-                // It is claimed, and must not wait for `min_idle` again.
-                Err(error) => {
-                    shared.report(WorkerEvent::CommandFailed(error));
-                    None
-                }
-            };
-            if shared.is_stopping() {
-                // It is released with the others.
-                self.retries.remove(id);
-            } else if self.running.contains_key(&id) {
-                // The server was away for long, so this worker claimed what it is working on. That
-                // is no delivery.
-                if let Err(error) = shared.hold(id, Duration::ZERO, true).await {
-                    shared.report(WorkerEvent::CommandFailed(error));
-                }
-            } else {
-                // If it is unknown, it runs in any case: it may never have run before.
-                self.start(entry, deliveries.unwrap_or(1));
-            }
-        }
-    }
-
-    /// Acknowledges entries that are pending, although they were deleted. Servers before 7.0 leave
-    /// this to the consumer, and do not say which entries they are.
-    async fn acknowledge_deleted(&self, from: StreamId, next: Option<StreamId>, claimed: &[RawEntry]) {
-        let shared = &self.shared;
-        let range = (
-            std::ops::Bound::Included(from),
-            match next {
-                Some(next) => std::ops::Bound::Excluded(next),
-                None => std::ops::Bound::Unbounded,
-            },
-        );
-        let pending = shared.group.pending_entries(range).consumer(shared.consumer.clone()).count(PAGE);
-        let acknowledge = async {
-            let pending = shared.command(pending).await?;
-            let mut deleted = Vec::new();
-            for entry in pending {
-                let is_known = self.running.contains_key(&entry.id)
-                    || self.retries.contains(entry.id)
-                    || claimed.iter().any(|claimed| claimed.id() == entry.id);
-                if !is_known
-                    && shared.strictly(shared.key().xrange(entry.id..=entry.id).raw()).await?.is_empty()
-                {
-                    deleted.push(entry.id);
-                }
-            }
-            shared.command(shared.group.ack(deleted)).await
-        };
-        if let Err(error) = acknowledge.await {
-            shared.report(WorkerEvent::CommandFailed(error));
-        }
-    }
-
-    /// Deletes the consumers of workers that ended without it.
-    async fn prune(&mut self) {
-        if self.prune_at > Instant::now() {
-            return;
-        }
-        self.prune_at = from_now(jittered(PRUNING));
-        if let Err(error) = self.shared.delete_abandoned().await {
-            self.shared.report(WorkerEvent::CommandFailed(error));
-        }
-    }
-
     /// Stops reading, lets the jobs finish until then, and releases those that do not.
     async fn stop(&mut self, until: Instant) {
         self.shared.stops.store(true, Ordering::Relaxed);
@@ -490,43 +323,9 @@ where
             Err(error) => self.shared.report(WorkerEvent::CommandFailed(error)),
         }
     }
-
-    /// Claims what a command delivered whose reply was lost. This delivery does not count: a job
-    /// must not become a dead letter before it ran.
-    async fn find_entries(&mut self) {
-        match self.release_others().await {
-            Ok(()) => {
-                self.has_unknown_entries = false;
-                (self.sweep_at, self.sweep_from) = (Instant::now(), StreamId::MIN);
-            }
-            Err(error) => self.command_failed(error),
-        }
-    }
-
-    /// Lets any worker claim at once what is pending for this consumer, except jobs that run, or
-    /// failed and wait for their next run.
-    async fn release_others(&self) -> Result<()> {
-        let shared = &self.shared;
-        let mut from = StreamId::MIN;
-        loop {
-            let pending = shared.group.pending_entries(from..).consumer(shared.consumer.clone()).count(PAGE);
-            let page = shared.command(pending).await?;
-            for entry in &page {
-                if !self.retries.contains(entry.id) && !self.running.contains_key(&entry.id) {
-                    shared.hold(entry.id, AT_ONCE, true).await?;
-                }
-            }
-            match page.last() {
-                Some(last) if u64::try_from(page.len()).is_ok_and(|length| length >= PAGE) => {
-                    from = last.id.next();
-                }
-                _ => return Ok(()),
-            }
-        }
-    }
 }
 
-fn count_of(entries: &[RawEntry]) -> u64 {
+pub(super) fn count_of(entries: &[RawEntry]) -> u64 {
     u64::try_from(entries.len()).unwrap_or(u64::MAX)
 }
 

@@ -1,0 +1,229 @@
+//! The entries that a worker claims: jobs that run again, those of workers that ended, and those
+//! whose delivery was lost.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::event::{JobResult, WorkerEvent};
+use super::job::Job;
+use super::outcome::may_have_run;
+use super::run::{Runner, count_of};
+use crate::command::{Claimed, RawEntry};
+use crate::error::Result;
+use crate::kind::{SingleValue, StreamId};
+use crate::schema::Keyspace;
+use crate::time::{from_now, jittered};
+
+/// How often consumers are deleted that ended without it.
+const PRUNING: Duration = Duration::from_secs(3600);
+/// The idle time that lets any worker claim an entry at once.
+const AT_ONCE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many pending entries are examined at a time.
+const PAGE: u64 = 1000;
+/// How many retries are kept from being claimed with one round trip.
+const MOST_KEPT: usize = 100;
+
+impl<S, T, F, R, E> Runner<S, T, F>
+where
+    S: Keyspace,
+    T: SingleValue,
+    F: Fn(Job<T::Owned>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<(), E>> + Send + 'static,
+    E: Display + 'static,
+{
+    /// Keeps other workers from claiming the jobs whose delay is longer than `min_idle`.
+    pub(super) async fn keep(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let waiting = self.retries.to_keep(Instant::now(), MOST_KEPT);
+        let entries = waiting.iter().map(|&(id, left)| (id, shared.idle_before(left)));
+        let held = match shared.hold_many(entries).await {
+            Ok(held) => held,
+            Err(error) => return self.command_failed(error),
+        };
+        for ((id, _), held) in waiting.into_iter().zip(held) {
+            match held {
+                Ok(true) => self.retries.kept(id, Instant::now(), shared.options.min_idle),
+                Ok(false) => self.retries.remove(id),
+                // All are tried again after the pause.
+                Err(error) => return self.command_failed(error),
+            }
+        }
+    }
+
+    /// Claims the jobs whose delay has passed.
+    pub(super) async fn retry(&mut self) {
+        let due = self.retries.due(Instant::now(), self.free());
+        if due.is_empty() {
+            return;
+        }
+        let (shared, min_idle) = (Arc::clone(&self.shared), self.shared.options.min_idle);
+        let claim = shared.group.claim(shared.consumer.clone(), due.clone(), min_idle).raw();
+        match shared.command(claim).await {
+            Ok(entries) => {
+                // The others were claimed by another worker, acknowledged or deleted.
+                due.into_iter().for_each(|id| self.retries.remove(id));
+                self.start_claimed(entries).await;
+            }
+            // They stay due, unless another worker claims them.
+            Err(error) => self.command_failed(error),
+        }
+    }
+
+    /// Claims jobs whose worker did not finish them.
+    pub(super) async fn sweep(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        if self.sweep_from == StreamId::MIN {
+            self.prune().await;
+        }
+        let (from, count) = (self.sweep_from, u64::try_from(self.free_for_others()).unwrap_or(u64::MAX));
+        let claim = shared.group.auto_claim(shared.consumer.clone(), shared.options.min_idle);
+        match shared.command(claim.raw().start(from).count(count)).await {
+            Ok(Claimed { entries, deleted, deleted_and_pending, next, .. }) => {
+                if deleted_and_pending > 0 {
+                    self.acknowledge_deleted(from, next, &entries).await;
+                }
+                let count = deleted_and_pending + u64::try_from(deleted.len()).unwrap_or(u64::MAX);
+                if count > 0 {
+                    shared.report(WorkerEvent::Deleted { count });
+                }
+                self.start_claimed(entries).await;
+                match next {
+                    Some(next) => self.sweep_from = next,
+                    None => self.end_sweep().await,
+                }
+            }
+            Err(error) => {
+                self.sweep_at = from_now(jittered(shared.options.min_idle / 2));
+                self.has_unknown_entries |= may_have_run(&error);
+                self.command_failed(error);
+            }
+        }
+    }
+
+    async fn end_sweep(&mut self) {
+        self.sweep_from = StreamId::MIN;
+        self.sweep_at = from_now(jittered(self.shared.options.min_idle / 2));
+        if self.shared.options.trims
+            && let Err(error) = self.shared.trim_done().await
+        {
+            self.shared.report(WorkerEvent::CommandFailed(error));
+        }
+    }
+
+    /// Starts entries that were claimed just now, with the number of their deliveries.
+    async fn start_claimed(&mut self, entries: Vec<RawEntry>) {
+        let shared = Arc::clone(&self.shared);
+        // One command for each, sent together. A range could contain many other entries.
+        let facts = entries.iter().map(|entry| {
+            let pending = shared.group.pending_entries(entry.id()..=entry.id());
+            shared.command(pending.consumer(shared.consumer.clone()).count(1))
+        });
+        let facts = join_all(facts).await;
+        shared.count(JobResult::Claimed, count_of(&entries));
+        for (entry, facts) in entries.into_iter().zip(facts) {
+            let id = entry.id();
+            let deliveries = match facts {
+                Ok(pending) => pending.first().map(|entry| entry.deliveries),
+                // It is claimed, and must not wait for `min_idle` again.
+                Err(error) => {
+                    shared.report(WorkerEvent::CommandFailed(error));
+                    None
+                }
+            };
+            if shared.is_stopping() {
+                // It is released with the others.
+                self.retries.remove(id);
+            } else if self.running.contains_key(&id) {
+                // The server was away for long, so this worker claimed what it is working on. That
+                // is no delivery.
+                if let Err(error) = shared.hold(id, Duration::ZERO, true).await {
+                    shared.report(WorkerEvent::CommandFailed(error));
+                }
+            } else {
+                // If it is unknown, it runs in any case: it may never have run before.
+                self.start(entry, deliveries.unwrap_or(1));
+            }
+        }
+    }
+
+    /// Acknowledges entries that are pending, although they were deleted. Servers before 7.0 leave
+    /// this to the consumer, and do not say which entries they are.
+    async fn acknowledge_deleted(&self, from: StreamId, next: Option<StreamId>, claimed: &[RawEntry]) {
+        let shared = &self.shared;
+        let range = (
+            std::ops::Bound::Included(from),
+            match next {
+                Some(next) => std::ops::Bound::Excluded(next),
+                None => std::ops::Bound::Unbounded,
+            },
+        );
+        let pending = shared.group.pending_entries(range).consumer(shared.consumer.clone()).count(PAGE);
+        let acknowledge = async {
+            let pending = shared.command(pending).await?;
+            let mut deleted = Vec::new();
+            for entry in pending {
+                let is_known = self.running.contains_key(&entry.id)
+                    || self.retries.contains(entry.id)
+                    || claimed.iter().any(|claimed| claimed.id() == entry.id);
+                if !is_known
+                    && shared.strictly(shared.key().xrange(entry.id..=entry.id).raw()).await?.is_empty()
+                {
+                    deleted.push(entry.id);
+                }
+            }
+            shared.command(shared.group.ack(deleted)).await
+        };
+        if let Err(error) = acknowledge.await {
+            shared.report(WorkerEvent::CommandFailed(error));
+        }
+    }
+
+    /// Deletes the consumers of workers that ended without it.
+    async fn prune(&mut self) {
+        if self.prune_at > Instant::now() {
+            return;
+        }
+        self.prune_at = from_now(jittered(PRUNING));
+        if let Err(error) = self.shared.delete_abandoned().await {
+            self.shared.report(WorkerEvent::CommandFailed(error));
+        }
+    }
+
+    /// Claims what a command delivered whose reply was lost. This delivery does not count: a job
+    /// must not become a dead letter before it ran.
+    pub(super) async fn find_entries(&mut self) {
+        match self.release_others().await {
+            Ok(()) => {
+                self.has_unknown_entries = false;
+                (self.sweep_at, self.sweep_from) = (Instant::now(), StreamId::MIN);
+            }
+            Err(error) => self.command_failed(error),
+        }
+    }
+
+    /// Lets any worker claim at once what is pending for this consumer, except jobs that run, or
+    /// failed and wait for their next run.
+    pub(super) async fn release_others(&self) -> Result<()> {
+        let shared = &self.shared;
+        let mut from = StreamId::MIN;
+        loop {
+            let pending = shared.group.pending_entries(from..).consumer(shared.consumer.clone()).count(PAGE);
+            let page = shared.command(pending).await?;
+            for entry in &page {
+                if !self.retries.contains(entry.id) && !self.running.contains_key(&entry.id) {
+                    shared.hold(entry.id, AT_ONCE, true).await?;
+                }
+            }
+            match page.last() {
+                Some(last) if u64::try_from(page.len()).is_ok_and(|length| length >= PAGE) => {
+                    from = last.id.next();
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+}
