@@ -656,7 +656,7 @@ fn another_server_takes_over_while_the_loader_runs() {
                 let took_over = async || {
                     let is_master = ask(&replica, &["INFO", "replication"]).contains("role:master");
                     if !is_master {
-                        ask(&master, &["FAILOVER"]);
+                        ask(&master, &["FAILOVER", "TIMEOUT", "2000"]);
                     }
                     is_master
                 };
