@@ -74,8 +74,8 @@ impl Pair {
             server.client().call(command).map(|reply| reply.to_string()).unwrap_or_default()
         };
         // FAILOVER is refused until the replica is in sync, and an accepted one can end without
-        // effect. So repeat it until the replica is the master. With a timeout, because Redis 8.6
-        // waits without end, and accepts no replica meanwhile, if the replica disconnects just then.
+        // effect. So repeat it until the replica is the master. It has a timeout, because Redis 8.6
+        // waits without end if the replica disconnects just then, and accepts none meanwhile.
         let takes_over = async || {
             ask(self.other(), &["INFO", "replication"]).contains("role:master") || {
                 ask(self.master(), &["FAILOVER", "TIMEOUT", "2000"]);
