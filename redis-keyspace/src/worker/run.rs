@@ -213,7 +213,7 @@ where
 
     fn start_reading(&mut self) {
         let reserved = self.free_for_others();
-        // They are needed again when something can be claimed.
+        // Its places are needed again when something can be claimed.
         let wait = self.next_claim_at().saturating_duration_since(Instant::now());
         let wait = wait.clamp(Duration::from_millis(1), LONGEST_WAIT);
         let count = u64::try_from(reserved).unwrap_or(u64::MAX);
