@@ -159,7 +159,8 @@ impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
 
     /// Limits how long the loader may run, and how long the call waits for another caller's loader.
     /// After that, the loader is dropped. The call then returns a [stale copy](Self::stale_for), or
-    /// fails with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or [`FillError::TimedOut`].
+    /// fails with [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or
+    /// [`FillError::TimedOut`](super::FillError::TimedOut).
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.options().hard_timeout = Some(limit);
         self
@@ -206,8 +207,9 @@ impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
     call_options! { self => self.options().call;
         /// Sets the timeout of each command of the call, and the total time that the call waits for
         /// other callers' loads. After that, the call fails with
-        /// [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or [`FillError::TimedOut`]. It does
-        /// not limit the loader of this call.
+        /// [`LoaderTimeout`](crate::ErrorKind::LoaderTimeout) or
+        /// [`FillError::TimedOut`](super::FillError::TimedOut). It does not limit the loader of
+        /// this call.
     }
 }
 
