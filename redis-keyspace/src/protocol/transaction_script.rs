@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 /// milliseconds mean no lifetime.
 ///
 /// MULTI runs nothing if a command is unknown or not permitted. The script checks this first, on
-/// servers since version 7. If one of its own commands fails later, only the command of the caller
-/// that it belongs to has that error, because the others have run.
+/// servers since version 7. If a command that the script adds fails later, such as PEXPIRE, the
+/// error is the reply to the command of the caller that it follows: the others have run.
 ///
 /// Lua stores integers as floating-point numbers. A result that may have been rounded is an error.
 pub(crate) const TRANSACTION_SCRIPT: &str = "\

@@ -31,7 +31,7 @@ fn nodes() -> [ScriptedNode; 3] {
     [first, second, moved]
 }
 
-/// Turns a node into a server that is none.
+/// Turns a node into a standalone server.
 fn replace(node: &ScriptedNode) {
     node.reply("CLUSTER SLOTS", "-ERR This instance has cluster support disabled\r\n");
     node.reply("GET", &bulk("foreign"));
