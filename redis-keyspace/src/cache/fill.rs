@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::kind::FilledKind;
 use super::lease::LeasePlace;
@@ -14,6 +13,7 @@ use crate::client::{Binding, FillCounters};
 use crate::error::{Error, Result};
 use crate::local::{Flights, ReadStart, Remembered, field_flight};
 use crate::schema::{Key, Keyspace, OnUnavailable, TemplateMeta};
+use crate::time::Moment;
 
 /// The process copies a value that it reads at most once per interval, however often it reads it.
 const COPY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
@@ -123,7 +123,7 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
     pub(super) fn keep_stored(&self, entry: &FillEntry<S, V>, encoded: &[u8]) {
         if let Some(start) = &entry.start {
             // The age counts from now: the value is in Redis now, however long its loader took.
-            self.copies().keep(&entry.name, encoded.into(), start, Instant::now());
+            self.copies().keep(&entry.name, encoded.into(), start, Moment::now());
         }
     }
 

@@ -27,6 +27,7 @@ mod stats;
 mod subject;
 mod tenant;
 mod types;
+mod undo;
 mod wait;
 mod watch;
 
@@ -54,5 +55,6 @@ pub use sentinels::SentinelStats;
 pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, ReplicaStats, Stats};
 pub(crate) use subject::Subject;
 pub(crate) use types::{has_wrong_type, naming_types};
+pub(crate) use undo::{UndoAttempts, may_have_run};
 pub(crate) use wait::run_waiting;
 pub(crate) use watch::DeadlineWatch;

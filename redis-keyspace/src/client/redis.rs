@@ -346,6 +346,11 @@ impl Redis {
             closed: Arc::clone(&self.inner.closed),
             counters: Arc::clone(&self.inner.counters),
         });
+        if keyspace.is_some_and(KeyspaceMeta::may_serve_stale) {
+            // Before the first command: a write that is still in flight when the first read starts
+            // must forget the copy of that read.
+            binding.pool().local.reads.copies.expect_reads();
+        }
         // Also drops the bindings of runtimes that ended: each test creates a runtime.
         let mut bindings: Bindings = (current.iter().filter(|(_, binding)| !binding.pool().is_orphaned()))
             .map(|(key, binding)| (*key, Arc::clone(binding)))

@@ -134,17 +134,21 @@ pub(crate) async fn run_on(
     let mut retries = 0;
     let mut backoff = Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay));
     let mut forgetting = Vec::new();
+    // Whether an attempt was lost, so that the request may have been executed.
+    let mut is_lost = false;
     loop {
         if let Some(failure) = failure.take() {
+            is_lost |= failure.is_connection_lost();
+            let failed = |failure: Error| if is_lost { failure.after_loss() } else { failure };
             if failure.redirect().is_some() {
                 if !binding.pool().learn_cluster() {
-                    return Err(failure);
+                    return Err(failed(failure));
                 }
                 return Ok(OnServer::Cluster(None));
             }
             let pause = backoff.pause();
             if retries >= binding.retries || Instant::now() + pause >= deadline.at() {
-                return Err(failure);
+                return Err(failed(failure));
             }
             count!("redis_keyspace_retries_total");
             event!(debug, "retrying", retry = retries + 1, error = %failure);
@@ -176,13 +180,16 @@ pub(crate) async fn run_on(
                             || retries >= binding.retries
                             || no_time_for(&backoff, deadline) =>
                     {
+                        if is_lost && matches!(request, Request::One(_)) {
+                            return Err(error.after_loss());
+                        }
                         return Ok(OnServer::Answered(replies, server));
                     }
                     Some(error) => failure = Some(error),
                     None => return Ok(OnServer::Answered(replies, server)),
                 }
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(if is_lost { error.after_loss() } else { error }),
         }
     }
 }

@@ -70,6 +70,7 @@ pub(crate) async fn spread(
             soon: Backoff::new(SHORTEST_WAIT, LONGEST_WAIT),
             later: Backoff::new(binding.retry_delay, LONGEST_PAUSE.max(binding.retry_delay)),
             is_half_moved: false,
+            is_lost: false,
         })
         .collect();
     let attempts: Vec<Option<Result<Replies>>> = match first {
@@ -135,9 +136,24 @@ struct PendingUnit {
     later: Backoff,
     /// Whether some of its keys are at another node than the others, or do not exist.
     is_half_moved: bool,
+    /// Whether an attempt was lost, so that it may have been executed.
+    is_lost: bool,
 }
 
 impl PendingUnit {
+    /// Returns its outcome, which is that of the last attempt.
+    fn outcome(&self, outcome: Result<Replies>) -> Result<Replies> {
+        if self.is_lost { outcome.map_err(Error::after_loss) } else { outcome }
+    }
+
+    /// Returns the outcome if the last attempt was refused.
+    fn refused(&self, outcome: Result<Replies>, refusal: Error) -> Result<Replies> {
+        if self.is_lost && matches!(self.request, Request::One(_)) {
+            return Err(refusal.after_loss());
+        }
+        self.outcome(outcome)
+    }
+
     /// Divides it into commands on one key each, which are redirected one by one.
     fn divided(self) -> Vec<Self> {
         let Some(singles) = self.request.single_keys() else { return vec![self] };
@@ -354,6 +370,7 @@ impl Spreading<'_> {
         refusal: Option<Error>,
         node: Option<&Arc<Node>>,
     ) -> Option<Result<Replies>> {
+        unit.is_lost |= outcome.as_ref().is_err_and(Error::is_connection_lost);
         let Some(refusal) = refusal else {
             if let Err(error) = &outcome
                 && error.is_breaker_open()
@@ -361,7 +378,7 @@ impl Spreading<'_> {
                 // Another node may have replaced the one of the breaker.
                 self.cluster.after(error, node);
             }
-            return Some(outcome);
+            return Some(unit.outcome(outcome));
         };
         let has_time = |pause: Duration| Instant::now() + pause < self.deadline.at();
         (unit.route, unit.wait) = match self.cluster.after(&refusal, node) {
@@ -383,7 +400,7 @@ impl Spreading<'_> {
             NextStep::Soon => {
                 let pause = unit.soon.pause();
                 if !has_time(pause) {
-                    return Some(outcome);
+                    return Some(unit.refused(outcome, refusal));
                 }
                 // The next attempt may be redirected to the new node once more.
                 unit.redirections = 0;
@@ -393,7 +410,7 @@ impl Spreading<'_> {
             NextStep::Later => {
                 let pause = unit.later.pause();
                 if unit.retries >= self.binding.retries || !has_time(pause) {
-                    return Some(outcome);
+                    return Some(unit.refused(outcome, refusal));
                 }
                 count!("redis_keyspace_retries_total");
                 event!(debug, "retrying", retry = unit.retries + 1, error = %refusal);

@@ -144,7 +144,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// One.
     pub fn persist(&self) -> Command<bool> {
         let () = V::STORED;
-        Command::on_key(self, "PERSIST", |_| Ok(()), read::boolean).ending_fills()
+        Command::on_key(self, "PERSIST", |_| Ok(()), read::boolean).ending_loads()
     }
 }
 

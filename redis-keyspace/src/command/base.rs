@@ -111,6 +111,13 @@ impl<T> Command<T> {
         Self::new::<S>(command, Some(key.template()), request, decode).on_target(key.redis().into())
     }
 
+    /// Like [`ending_fills`](Self::ending_fills), for a command that only sets a lifetime. It does
+    /// not end work that must not run twice.
+    pub(crate) fn ending_loads(self) -> Self {
+        let is_work = self.subject.template.is_some_and(TemplateMeta::is_work);
+        if is_work { self } else { self.ending_fills() }
+    }
+
     /// Also sends the command that ends fills of the key in flight, if the template has fills. All
     /// commands of a transaction must be on the same keys.
     pub(crate) fn ending_fills(mut self) -> Self {

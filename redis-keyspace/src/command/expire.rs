@@ -169,7 +169,7 @@ impl<S: Keyspace, V: Kind> BuildOptions<S, V> for ExpireOptions {
             condition.into_iter().for_each(|condition| args.push(condition.as_bytes()));
             Ok(())
         };
-        let command = Command::on_key(key, command, fill, read::boolean).ending_fills();
+        let command = Command::on_key(key, command, fill, read::boolean).ending_loads();
         match (end, condition) {
             // A key that a first run deleted does not exist for a second one, which would report
             // that. The same applies to a condition that a first run has changed.

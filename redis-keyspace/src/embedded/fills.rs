@@ -17,7 +17,9 @@ pub(super) fn register(server: &Server) {
             return Reply::error("ERR the script takes two keys and two values at least");
         };
         let mut run = || -> Result<Reply, Reply> {
-            let mut fill = FillState::read(script, key, companion, rest.first().map(|mark| &mark[..]))?;
+            // The third key of `done` is that of a note.
+            let mark = rest.first().map(|mark| &mark[..]).filter(|_| &what[..] != b"done");
+            let mut fill = FillState::read(script, key, companion, mark)?;
             match (&what[..], values) {
                 (b"peek", _) => Ok(fill.lease.map_or(Reply::Nil, Reply::bulk)),
                 (b"begin", [ms, mode, look, rest @ ..]) => {
@@ -31,12 +33,25 @@ pub(super) fn register(server: &Server) {
                 (b"release", []) if fill.shared => Ok(Reply::Integer(1)),
                 (b"release", []) => fill.free().map(|()| Reply::Integer(1)),
                 (b"store" | b"done", [ms, value, set @ ..]) => {
-                    if &what[..] == b"done" {
+                    let is_done = &what[..] == b"done";
+                    if is_done {
                         fill.free()?;
                     }
+                    let (set, note) = match (rest, set) {
+                        ([note_key], [set @ .., text, kept]) if is_done => {
+                            (set, Some([&b"SET"[..], note_key, text, b"PX", kept]))
+                        }
+                        _ => (set, None),
+                    };
                     let mut command = vec![&b"SET"[..], key, value];
                     command.extend(set.iter().map(|word| &word[..]));
-                    let set = |fill: &mut FillState<'_, '_, '_>| fill.call(&command).map(drop);
+                    let set = |fill: &mut FillState<'_, '_, '_>| {
+                        fill.call(&command)?;
+                        if let Some(note) = note {
+                            fill.script.call(&note);
+                        }
+                        Ok(())
+                    };
                     fill.settle(number(ms)?, Some(value), set, |_| Ok(()))
                 }
                 (b"fields", [ms, renews, fields @ ..]) => fill.store_fields(ms, &renews[..] == b"1", fields),

@@ -17,7 +17,9 @@ pub(super) fn register(server: &Server) {
                 generation.clone()
             }
         };
-        if &lifetime[..] != b"0" {
+        let is_generation =
+            current.len() == 16 && current.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if &lifetime[..] != b"0" && is_generation {
             call(script, &[b"PEXPIRE", group, lifetime])?;
         }
         Ok(Reply::Bulk(current))

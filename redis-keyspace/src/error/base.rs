@@ -74,6 +74,8 @@ pub(super) struct ErrorInner {
     redirect: Option<Box<Redirect>>,
     /// Whether a circuit breaker rejected the command.
     breaker_open: bool,
+    /// Whether an earlier attempt was lost, so that the command may have been executed.
+    follows_loss: bool,
     /// Why TLS could not be set up with the server.
     pub(super) tls_failure: Option<TlsFailure>,
     pub(super) source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -113,6 +115,7 @@ impl Error {
                 slot_conflict: None,
                 redirect: None,
                 breaker_open: false,
+                follows_loss: false,
                 tls_failure: None,
                 source: None,
                 result: None,
@@ -272,6 +275,16 @@ impl Error {
         self.with(|inner| inner.breaker_open = true)
     }
 
+    /// Records that an earlier attempt was lost. That this one was not executed says nothing about
+    /// the earlier one.
+    pub(crate) fn after_loss(self) -> Self {
+        if self.is_connection_lost() || self.kind() == ErrorKind::Timeout {
+            return self;
+        }
+        self.explained("an earlier attempt lost its connection, and may have been executed")
+            .with(|inner| inner.follows_loss = true)
+    }
+
     /// Changes the kind to `Unavailable`, unless the server rejected the user.
     pub(crate) fn unavailable(self) -> Self {
         self.with(|inner| {
@@ -364,9 +377,12 @@ impl Error {
 
     /// Returns true if the connection broke while the command was in flight. The command may have
     /// been executed.
+    ///
+    /// If the command was sent again, and that attempt was not executed, the kind is that of the
+    /// last attempt.
     #[must_use]
     pub fn is_connection_lost(&self) -> bool {
-        self.kind() == ErrorKind::ConnectionLost
+        self.kind() == ErrorKind::ConnectionLost || self.inner.follows_loss
     }
 
     /// Returns true if a circuit breaker rejected the command, because the server failed several

@@ -8,14 +8,14 @@ use crate::schema::Lifetime;
 use crate::time::millis;
 
 /// `KEYS`: the group. `ARGV`: the generation to create if none exists, and the TTL to set, or `0`
-/// for none.
+/// for none. A value that is not a generation is left as it is.
 pub(crate) const GROUP_SCRIPT: &str = "\
 local there = redis.call('GET', KEYS[1])
 if not there then
   there = ARGV[1]
   redis.call('SET', KEYS[1], there)
 end
-if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if ARGV[2] ~= '0' and #there == 16 and not string.find(there, '[^0-9a-f]') then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return there";
 
 pub(super) static SCRIPT: LuaScript = LuaScript::new(GROUP_SCRIPT);

@@ -1,5 +1,7 @@
 //! Companion keys: what the library stores about a key, in the same cluster slot.
 
+use super::text::KeyText;
+
 /// What is stored in a companion key.
 ///
 /// Its name starts with the name of the key, so tools that match prefixes treat both alike. A
@@ -35,6 +37,13 @@ impl Companion {
         } else {
             each(&[namespace, key, marker, "{", namespace, key, "}"]);
         }
+    }
+
+    /// Returns the name without the namespace, as the text of a key.
+    pub(crate) fn text(self, namespace: &str, key: &str) -> KeyText {
+        let mut name = String::new();
+        self.name(namespace, key, &mut |parts| name.extend(parts.iter().copied()));
+        KeyText::Shared(name.strip_prefix(namespace).unwrap_or(&name).into())
     }
 
     /// Whether a name looks like that of a companion key, in any namespace.

@@ -9,10 +9,9 @@ use std::time::Duration;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use rustc_hash::FxBuildHasher;
-use tokio::time::Instant;
 
 use crate::sync::lock;
-use crate::time::SuspensionClock;
+use crate::time::Moment;
 
 /// The approximate size of an entry in addition to its name and value, in bytes.
 const OVERHEAD: usize = 100;
@@ -29,7 +28,7 @@ pub(crate) struct Remembered<V: Clone> {
     longest: usize,
     /// Created with the first entry, because most pools never need it.
     kept: OnceLock<Cache<String, KeptValue<V>, ByBytes>>,
-    /// Whether any read has started; writers check it first.
+    /// Whether reads may have started; writers check it first.
     used: AtomicBool,
     /// How often the names of each stripe were forgotten. Locked while an entry is inserted or
     /// removed.
@@ -40,24 +39,23 @@ pub(crate) struct Remembered<V: Clone> {
 struct KeptValue<V> {
     value: V,
     bytes: usize,
-    read_at: Instant,
-    clock: SuspensionClock,
+    read_at: Moment,
 }
 
 impl<V> KeptValue<V> {
     fn is_within(&self, age: Duration) -> bool {
-        self.read_at.elapsed().saturating_add(self.clock.suspended()) < age
+        self.read_at.elapsed() < age
     }
 }
 
 /// A read in progress.
 pub(crate) struct ReadStart {
     forgotten: u64,
-    at: Instant,
+    at: Moment,
 }
 
 impl ReadStart {
-    pub(crate) fn at(&self) -> Instant {
+    pub(crate) fn at(&self) -> Moment {
         self.at
     }
 }
@@ -112,15 +110,20 @@ impl<V: Clone + Size> Remembered<V> {
         self.used.load(Ordering::Acquire)
     }
 
+    /// Makes writers forget the keys that they write from now on.
+    pub(crate) fn expect_reads(&self) {
+        self.used.store(true, Ordering::Release);
+    }
+
     /// Starts a read of a key. Call it before the key is read.
     pub(crate) fn start(&self, name: &str) -> ReadStart {
-        self.used.store(true, Ordering::Release);
-        ReadStart { forgotten: *lock(self.stripe(name)), at: Instant::now() }
+        self.expect_reads();
+        ReadStart { forgotten: *lock(self.stripe(name)), at: Moment::now() }
     }
 
     /// Keeps a value that was read, unless its name was forgotten since the read started. Its age
     /// counts from `read_at`.
-    pub(crate) fn keep(&self, name: &str, value: V, start: &ReadStart, read_at: Instant) {
+    pub(crate) fn keep(&self, name: &str, value: V, start: &ReadStart, read_at: Moment) {
         if value.bytes() > self.longest {
             return;
         }
@@ -128,8 +131,7 @@ impl<V: Clone + Size> Remembered<V> {
         let bytes = name.len() + value.bytes() + OVERHEAD;
         let forgotten = lock(self.stripe(name));
         if *forgotten == start.forgotten {
-            let clock = SuspensionClock::start();
-            kept.insert(name.to_owned(), KeptValue { value, bytes, read_at, clock });
+            kept.insert(name.to_owned(), KeptValue { value, bytes, read_at });
         }
     }
 
@@ -238,6 +240,11 @@ mod tests {
         assert_eq!(copies.get("a", Duration::from_secs(5)).as_deref(), Some(&b"2"[..]));
         copies.clear();
         assert_eq!(copies.get("a", HOUR), None);
+        // The machine was suspended while the reply was on the way.
+        let start = copies.start("b");
+        copies.keep("b", b"3".as_slice().into(), &start, Moment::before_suspension(HOUR));
+        assert_eq!(copies.get("b", HOUR / 2), None);
+        assert!(copies.is_recent("b", 2 * HOUR));
     }
 
     #[test]

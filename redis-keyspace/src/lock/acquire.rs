@@ -6,12 +6,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::script::{Claim, LockAnswer};
+use crate::client::{UndoAttempts, may_have_run};
 use crate::error::{ErrorKind, Result};
 use crate::local::{Streak, Turn};
-use crate::time::{Backoff, Deadline, jittered, part_of};
+use crate::time::{Deadline, Moment, jittered, part_of};
 
 /// The pause after the first failed attempt. Pauses get shorter with the time waited, down to the
 /// shortest.
@@ -29,7 +30,7 @@ const LEFT_FREE: Duration = Duration::from_millis(20);
 pub(super) struct Taken {
     pub(super) fencing: u64,
     /// When the lock was requested. Its TTL starts no earlier than this.
-    pub(super) asked: Instant,
+    pub(super) asked: Moment,
 }
 
 /// Tries once to take the lock. The inner error is the holder's remaining TTL.
@@ -37,7 +38,7 @@ pub(super) async fn try_once(
     claim: &Arc<Claim>,
     timeout: Duration,
 ) -> Result<Result<Taken, Option<Duration>>> {
-    let asked = Instant::now();
+    let asked = Moment::now();
     match AcquireAttempt::new(claim, timeout).await? {
         LockAnswer::Taken(fencing) => Ok(Ok(Taken { fencing, asked })),
         LockAnswer::Held(left) => Ok(Err(left)),
@@ -63,7 +64,7 @@ pub(super) async fn wait(
         let left = match try_once(claim, timeout).await? {
             Ok(taken) => {
                 if let Some(Streak(streak)) = turn.state() {
-                    streak.get_or_insert(taken.asked);
+                    streak.get_or_insert(taken.asked.at);
                 }
                 return Ok(Some(taken));
             }
@@ -116,8 +117,8 @@ impl Future for AcquireAttempt {
         let Some(in_flight) = &mut self.in_flight else { return Poll::Pending };
         let answer = ready!(in_flight.as_mut().poll(context));
         self.in_flight = None;
-        if may_be_acquired(&answer) {
-            self.claim.runtime.spawn(release_with_retries(Arc::clone(&self.claim)));
+        if answer.as_ref().is_err_and(may_have_run) {
+            self.claim.runtime.spawn(release_late(Arc::clone(&self.claim)));
         }
         Poll::Ready(answer)
     }
@@ -130,32 +131,26 @@ impl Drop for AcquireAttempt {
         {
             let claim = Arc::clone(&self.claim);
             self.claim.runtime.spawn(async move {
-                let answer = in_flight.await;
-                if matches!(answer, Ok(LockAnswer::Taken(_))) || may_be_acquired(&answer) {
-                    release_with_retries(claim).await;
+                let is_unknown = match in_flight.await {
+                    Ok(answer) => matches!(answer, LockAnswer::Taken(_)),
+                    Err(error) => may_have_run(&error),
+                };
+                if is_unknown {
+                    release_late(claim).await;
                 }
             });
         }
     }
 }
 
-/// Returns whether the lock may have been acquired, or may still be, without any task knowing.
-fn may_be_acquired(answer: &Result<LockAnswer>) -> bool {
-    answer.as_ref().is_err_and(|error| {
-        (error.is_outage() && !error.is_breaker_open())
-            || matches!(error.kind(), ErrorKind::Decode | ErrorKind::Protocol)
-    })
-}
-
-/// Releases a lock that was acquired, or that a command in flight may still acquire. Retries for
-/// some seconds, which is enough for most of these commands.
-async fn release_with_retries(claim: Arc<Claim>) {
-    let mut backoff = Backoff::new(SHORTEST_PAUSE, Duration::from_secs(3)).growing_by(4);
-    for _ in 0..5 {
+/// Releases a lock that was acquired, or that a command in flight may still acquire.
+async fn release_late(claim: Arc<Claim>) {
+    let mut attempts = UndoAttempts::new();
+    while attempts.next().await {
         match claim.release(Deadline::after(claim.binding.timeout)).await {
             Ok(true) => return,
             Err(error) if error.kind() == ErrorKind::Closed => return,
-            Ok(false) | Err(_) => sleep(backoff.pause()).await,
+            Ok(false) | Err(_) => {}
         }
     }
 }

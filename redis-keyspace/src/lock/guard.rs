@@ -16,7 +16,7 @@ use super::state::{HoldLimit, HoldState, HoldTimes, end};
 use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::local::{Streak, Turn};
 use crate::schema::TemplateMeta;
-use crate::time::{Deadline, SuspensionClock};
+use crate::time::Deadline;
 
 /// A handle on a held lock, for work that runs under it. It says whether the lock is still held,
 /// and has the fencing number. Cheap to clone.
@@ -60,14 +60,14 @@ impl LockGuard {
             lifetime,
             max_hold,
             state: watch::Sender::new(HoldState {
-                until: end(taken.asked, lifetime),
-                clock: SuspensionClock::start(),
+                until: end(taken.asked.at, lifetime),
+                clock: taken.asked.clock,
                 max_hold,
                 ended: None,
             }),
             turn: Mutex::new(turn),
         });
-        let renewal = shared.claim.runtime.spawn(keep(Arc::clone(&shared), taken.asked)).abort_handle();
+        let renewal = shared.claim.runtime.spawn(keep(Arc::clone(&shared), taken.asked.at)).abort_handle();
         Self { held: LockHandle { shared }, renewal, released: false }
     }
 

@@ -351,8 +351,8 @@ pub struct LockWait<S> {
 lock_builder!(LockWait => LockGuard);
 
 impl<S: Keyspace> LockWait<S> {
-    /// Sets how long to wait while another holder has the lock. The default is 10 s. The last
-    /// command may end after that, at its own timeout.
+    /// Sets how long to wait while another holder has the lock: 10 s by default, at most seven
+    /// days. The last command may end after that, at its own timeout.
     pub fn wait(mut self, limit: Duration) -> Self {
         self.wait = limit;
         self

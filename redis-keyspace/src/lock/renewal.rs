@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::local::{Streak, Turn};
 use crate::schema::TemplateMeta;
 use crate::sync::lock;
-use crate::time::{Deadline, SuspensionClock, jittered};
+use crate::time::{Deadline, Moment, jittered};
 
 pub(super) const RELEASED: &str = "the lock was released";
 pub(super) const NOT_OURS: &str =
@@ -58,18 +58,19 @@ impl HeldLock {
         lock(&self.turn).take()
     }
 
-    /// Records a renewal that was requested at `asked`. Returns false if it came too late.
-    fn extend(&self, asked: Instant, clock: SuspensionClock) -> bool {
-        let mut is_ours = false;
+    /// Records a renewal that was requested at `asked`. Fails if it came too late: a lock that was
+    /// reported as lost stays lost.
+    fn extend(&self, asked: Moment) -> Result<()> {
+        let mut why = None;
         self.state.send_if_modified(|state| {
-            is_ours = state.why().is_none();
-            if is_ours {
-                state.until = end(asked, self.lifetime);
-                state.clock = clock;
+            why = state.why();
+            if why.is_none() {
+                state.until = end(asked.at, self.lifetime);
+                state.clock = asked.clock;
             }
-            is_ours
+            why.is_none()
         });
-        is_ours
+        why.map_or(Ok(()), Err)
     }
 
     /// Renews the lock, and retries while there is time. Returns when the renewal was requested, or
@@ -78,9 +79,8 @@ impl HeldLock {
         let timeout = self.claim.binding.timeout;
         let mut failure: Option<Error> = None;
         loop {
-            let (asked, until, clock) =
-                (Instant::now(), self.state.borrow().ends(), SuspensionClock::start());
-            let rest = until.saturating_duration_since(asked);
+            let (asked, until) = (Moment::now(), self.state.borrow().ends());
+            let rest = until.saturating_duration_since(asked.at);
             if rest.is_zero() {
                 if let Some(limit) = self.max_hold.filter(HoldLimit::is_over) {
                     return Err(limit.into_error());
@@ -96,8 +96,7 @@ impl HeldLock {
             // An unresponsive connection must not use up all of the time.
             let deadline = Deadline::after(timeout.min((rest / 2).max(SHORTEST_TRY)));
             match self.claim.renew(deadline).await {
-                Ok(true) if self.extend(asked, clock) => return Ok(asked),
-                Ok(true) => {}
+                Ok(true) => return self.extend(asked).map(|()| asked.at),
                 Ok(false) => return Err(Error::new(ErrorKind::LockLost, NOT_OURS)),
                 Err(error) if error.kind() == ErrorKind::Closed => {
                     let closed = "the Redis handle was closed, so the lock is no longer renewed";

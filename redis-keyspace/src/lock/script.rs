@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::key::{Companion, KeyText};
 use crate::protocol::{Args, Keys, LuaScript, Packet, ReplacedCommand, Reply, ScriptCall, read};
 use crate::random;
-use crate::time::Deadline;
+use crate::time::{Deadline, LONGEST_LIFETIME};
 
-/// How long the last fencing number is kept, at least. After that, numbers continue from the
-/// server's clock.
+/// How long the last fencing number is kept after the lock expires, at least. After that, numbers
+/// continue from the server's clock.
 const FENCE_KEPT: i64 = 24 * 3600 * 1000;
 
 /// Acquires the lock if it is free, and returns `1` and a number that is higher than any before.
@@ -101,7 +101,8 @@ impl Claim {
 
     /// Returns how long the fencing number is kept, in milliseconds.
     fn kept(&self) -> i64 {
-        self.ttl.max(FENCE_KEPT)
+        let longest = i64::try_from(LONGEST_LIFETIME.as_millis()).unwrap_or(i64::MAX);
+        self.ttl.saturating_add(FENCE_KEPT).min(longest)
     }
 
     fn call_on_both(&self) -> ScriptCall {

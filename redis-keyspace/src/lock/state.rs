@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
-use crate::time::SuspensionClock;
+use crate::time::{Moment, SuspensionClock};
 
 const LATE: &str =
     "the lock could not be renewed in time: it may have expired, and another holder may have it";
@@ -29,8 +29,8 @@ pub(super) struct HoldLimit {
 
 impl HoldLimit {
     /// Returns `None` if the limit is too far in the future to be reached.
-    pub(super) fn new(asked: Instant, limit: Duration) -> Option<Self> {
-        Some(Self { at: asked.checked_add(limit)?, clock: SuspensionClock::start(), limit })
+    pub(super) fn new(asked: Moment, limit: Duration) -> Option<Self> {
+        Some(Self { at: asked.at.checked_add(limit)?, clock: asked.clock, limit })
     }
 
     /// Returns when the limit is reached, if the machine is not suspended until then.
@@ -52,8 +52,8 @@ impl HoldLimit {
 pub(super) struct HoldState {
     /// When the lock expires by the clock of this process: a little earlier than on the server.
     pub(super) until: Instant,
-    /// Started at the last renewal. While the machine is suspended, the clock of this process
-    /// stands still, but the server's does not.
+    /// Started when the last renewal was requested. While the machine is suspended, the clock of
+    /// this process stands still, but the server's does not.
     pub(super) clock: SuspensionClock,
     pub(super) max_hold: Option<HoldLimit>,
     /// Why the lock is no longer held. It never becomes `None` again.
@@ -64,15 +64,20 @@ impl HoldState {
     /// Returns why the lock is no longer held. The time is read while the state is borrowed, so no
     /// renewal can run in between: a lost lock stays lost.
     pub(super) fn why(&self) -> Option<Error> {
-        let rest = self.until.saturating_duration_since(Instant::now());
-        let too_late = || (rest <= self.clock.suspended()).then(late);
+        let too_late = || (self.expires() <= Instant::now()).then(late);
         let over = || self.max_hold.filter(HoldLimit::is_over).map(HoldLimit::into_error);
         self.ended.clone().or_else(over).or_else(too_late)
     }
 
     /// Returns when the lock is lost without another renewal.
     pub(super) fn ends(&self) -> Instant {
-        self.max_hold.map_or(self.until, |limit| limit.ends().min(self.until))
+        let expires = self.expires();
+        self.max_hold.map_or(expires, |limit| limit.ends().min(expires))
+    }
+
+    /// Returns when the lock expires, if the machine is not suspended until then.
+    fn expires(&self) -> Instant {
+        self.until.checked_sub(self.clock.suspended()).unwrap_or_else(Instant::now)
     }
 }
 
@@ -105,6 +110,9 @@ mod tests {
         assert!(state(Duration::ZERO).why().is_none());
         assert!(state(MINUTE / 2).why().is_none());
         assert_eq!(state(2 * MINUTE).why().map(|error| error.kind()), Some(ErrorKind::LockLost));
+        // A renewal does not try for longer.
+        assert!(state(2 * MINUTE).ends() <= Instant::now());
+        assert!(state(Duration::ZERO).ends() > Instant::now());
         let later = state(MINUTE / 2);
         tokio::time::advance(MINUTE * 3 / 4).await;
         assert!(later.why().is_some());
@@ -114,7 +122,7 @@ mod tests {
     async fn max_hold_includes_the_time_of_a_suspension() {
         let state = |suspended: Duration, limit: Duration| {
             let clock = SuspensionClock::before_suspension(suspended);
-            let max_hold = HoldLimit::new(Instant::now(), limit).map(|limit| HoldLimit { clock, ..limit });
+            let max_hold = HoldLimit::new(Moment::now(), limit).map(|limit| HoldLimit { clock, ..limit });
             HoldState {
                 until: Instant::now() + 60 * MINUTE,
                 clock: SuspensionClock::start(),
@@ -135,7 +143,7 @@ mod tests {
         let state = HoldState {
             until: Instant::now() + 1000 * MINUTE * 60 * 24,
             clock: SuspensionClock::start(),
-            max_hold: HoldLimit::new(Instant::now(), Duration::MAX),
+            max_hold: HoldLimit::new(Moment::now(), Duration::MAX),
             ended: None,
         };
         tokio::time::advance(MINUTE * 60 * 24 * 30).await;

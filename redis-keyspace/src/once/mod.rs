@@ -16,10 +16,11 @@ use tokio::time::Instant;
 
 pub use self::error::OnceError;
 use self::payload::PayloadHash;
-use crate::cache::lease::{FillOutcome, Lease, LeaseAnswer, LeaseMode, LeasePlace};
+use crate::cache::lease::{FillOutcome, Lease, LeaseAnswer, LeaseMode, LeasePlace, ResultNote};
 use crate::client::{Binding, CallOptions, Redis, Target, call_options};
 use crate::command::{Command, get_many_bytes};
 use crate::error::{Error, ErrorKind, Result, later_version};
+use crate::key::Companion;
 use crate::kind::{Once, SingleValue};
 use crate::protocol::read;
 use crate::schema::{Key, Keyspace, Lifetime, OnUnavailable};
@@ -77,8 +78,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
     ///
     /// # Round trips
     ///
-    /// Two around the work, or one if its result is stored. A [payload](OnceRun::payload) takes one
-    /// more, and waiting one for each check.
+    /// Two around the work, or one if its result is stored: two with a [payload](OnceRun::payload).
+    /// Waiting takes one for each check.
     pub fn run<'l, F, Fut>(&self, work: F) -> OnceRun<'l, S, V, F>
     where
         F: FnOnce() -> Fut + Send + 'l,
@@ -185,7 +186,7 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
     ///
     /// The payload is compared by the SHA-1 of its JSON, so it must serialize the same way each
     /// time: no `HashMap`. The hash is stored in a separate key next to the result, `..%payload`,
-    /// because other clients read the result as it is. This takes one more round trip.
+    /// because other clients read the result as it is. To read it takes one more round trip.
     ///
     /// A result without a hash matches every payload: a result that was stored without this option
     /// or by an earlier version, and one whose hash was evicted. For keys that never expire, the
@@ -257,7 +258,6 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         let notes = payload.map(|payload| PayloadNotes {
             key: &key,
             payload,
-            lifetime: lifetime.duration(),
             binding: &binding,
             timeout: options.timeout,
         });
@@ -280,10 +280,19 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         let mut encoded = Vec::new();
         let stored = match binding.checks.encode::<V>(V::borrow(&value), &mut encoded) {
             Ok(()) => {
-                if let Some(notes) = &notes {
-                    notes.write(&encoded).await;
-                }
-                store(lease, expiry, &encoded).await
+                let note = notes.as_ref().map(|notes| notes.note(&encoded, lifetime.duration()));
+                let outcome = FillOutcome::Result { encoded: &encoded, expiry, note };
+                let is_stored = || -> BoxFuture<'static, bool> {
+                    let there = get_many_bytes([key.clone()])
+                        .on_target(Target::Bound(Arc::clone(&binding)))
+                        .with_timeout(options.timeout)
+                        .on_unavailable(OnUnavailable::Error);
+                    let encoded = encoded.clone();
+                    Box::pin(async move {
+                        there.await.is_ok_and(|there| matches!(&*there, [Some(there)] if *there == encoded))
+                    })
+                };
+                lease.finish_work(outcome, &is_stored).await
             }
             Err(error) => {
                 Lease::release(vec![lease]).await;
@@ -293,17 +302,7 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         let lost = match stored {
             Ok(true) => return Ok(value),
             Ok(false) => None,
-            Err(error) => {
-                // The result may be stored, and only the reply lost.
-                let there = get_many_bytes([key.clone()])
-                    .on_target(Target::Bound(Arc::clone(&binding)))
-                    .with_timeout(options.timeout)
-                    .on_unavailable(OnUnavailable::Error);
-                if there.await.is_ok_and(|there| matches!(&*there, [Some(there)] if *there == encoded)) {
-                    return Ok(value);
-                }
-                Some(error)
-            }
+            Err(error) => Some(error),
         };
         Err(explain(not_stored(lost).with_result(value)).into())
     }
@@ -313,8 +312,6 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
 struct PayloadNotes<'k, S, V> {
     key: &'k Key<S, Once<V>>,
     payload: PayloadHash,
-    /// How long the result is stored. `None` if it never expires.
-    lifetime: Option<Duration>,
     binding: &'k Arc<Binding>,
     timeout: Option<Duration>,
 }
@@ -335,15 +332,11 @@ impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
         Ok(value)
     }
 
-    /// Writes the note. This must happen before the result is stored: a result without a note
-    /// matches every payload.
-    async fn write(&self, encoded: &[u8]) {
-        let note = payload::write(self.key, &self.payload, encoded, self.lifetime);
-        if let Err(error) = note.on_target(self.target()).with_timeout(self.timeout).await {
-            // The call continues: losing the result would be worse, because the work would run
-            // again.
-            event!(warn, "payload hash of a result not stored", error = %error);
-        }
+    /// Returns the note for a result that is stored this long; `None` if it never expires.
+    fn note(&self, encoded: &[u8], lifetime: Option<Duration>) -> ResultNote {
+        let key = Companion::Payload.text(&self.binding.namespace, self.key.as_str());
+        let kept = payload::kept(lifetime);
+        ResultNote { key, text: self.payload.note(encoded), kept }
     }
 
     fn target(&self) -> Target {
@@ -376,11 +369,6 @@ async fn begin<S: Keyspace, V: SingleValue>(
         }
         tokio::time::sleep_until((Instant::now() + backoff.pause()).min(until)).await;
     }
-}
-
-async fn store(lease: Lease, expiry: Expiry, encoded: &[u8]) -> Result<bool> {
-    let outcome = FillOutcome::Value { encoded, expiry, stale: Duration::ZERO };
-    Lease::finish(vec![(lease, outcome)]).await.pop().unwrap_or(Ok(false))
 }
 
 fn in_progress(waited: Duration) -> String {

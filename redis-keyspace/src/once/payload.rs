@@ -14,7 +14,7 @@ use crate::key::Companion;
 use crate::kind::{Once, SingleValue};
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
-use crate::time::{Expiry, LONGEST_LIFETIME};
+use crate::time::LONGEST_LIFETIME;
 
 /// The version of the note's format. A later version writes `v`, its number, `:` and more.
 const VERSION: &str = "1";
@@ -43,7 +43,7 @@ impl PayloadHash {
 
     /// Returns the note for a result. It contains a hash of the result, so it never counts as the
     /// note of another result, whatever was deleted, evicted or stored in between.
-    fn note(&self, result: &[u8]) -> String {
+    pub(super) fn note(&self, result: &[u8]) -> String {
         format!("{VERSION} {} {}", self.0, Sha1::from(result).digest())
     }
 
@@ -80,18 +80,10 @@ pub(super) fn read<S: Keyspace, V: SingleValue>(key: &Key<S, Once<V>>) -> Comman
     Command::new::<S>("MGET", Some(key.template()), Ok(request), decode).repeatable()
 }
 
-/// Writes the note for a result with this lifetime, `None` if it never expires.
-pub(super) fn write<S: Keyspace, V: SingleValue>(
-    key: &Key<S, Once<V>>,
-    payload: &PayloadHash,
-    result: &[u8],
-    lifetime: Option<Duration>,
-) -> Command<()> {
-    let mut packet = Packet::new("SET", Keys::CompanionOf(key.text(), Companion::Payload));
-    packet.args.push(payload.note(result).as_bytes());
-    let kept = lifetime.map_or(LONGEST, |lifetime| lifetime.saturating_add(LONGER).min(LONGEST_LIFETIME));
-    let request = Expiry::After(kept).push_for_set(&mut packet.args).map(|()| Request::One(packet));
-    Command::new::<S>("SET", Some(key.template()), request, read::unit).repeatable()
+/// Returns how long the note for a result with this lifetime is kept; `None` if the result never
+/// expires.
+pub(super) fn kept(lifetime: Option<Duration>) -> Duration {
+    lifetime.map_or(LONGEST, |lifetime| lifetime.saturating_add(LONGER).min(LONGEST_LIFETIME))
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use super::script_call::ScriptCall;
 /// Changes fields of a hash, and sets the lifetime of the key if this created it. With an expected
 /// state, changes nothing and returns all fields if the state is another one.
 ///
+/// A hash whose fields have all expired counts as absent, also if the server has not deleted it
+/// yet.
+///
 /// All commands are checked before the first one runs. A server that lacks one, or does not permit
 /// it, changes nothing.
 ///
@@ -20,6 +23,8 @@ use super::script_call::ScriptCall;
 /// and these.
 pub(crate) const RECORD_WRITE: &str = "\
 local exists, count = redis.call('EXISTS', KEYS[1]), tonumber(ARGV[4])
+local emptied = ARGV[3] == '0' and exists == 1 and #redis.call('HGETALL', KEYS[1]) == 0
+if emptied then exists = 0 end
 local same = ARGV[3] == '' or ARGV[3] == tostring(exists)
 if same and count > 0 then
   local there = redis.call('HMGET', KEYS[1], unpack(ARGV, 5, 4 + count))
@@ -49,6 +54,7 @@ for _, command in ipairs(needed) do
     redis.call('HPTTL', KEYS[1], 'FIELDS', 1, command[6])
   end
 end
+if emptied then redis.call('UNLINK', KEYS[1]) end
 for _, command in ipairs(commands) do redis.call(unpack(command)) end
 if starts then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 if KEYS[2] then redis.call('UNLINK', KEYS[2]) end

@@ -39,9 +39,10 @@ impl<S: Keyspace, A: RateAlgorithm> RateCheck<S, A> {
         self
     }
 
-    /// Waits at most this long until the check is allowed. If it can't be allowed within that time,
-    /// returns at once with [`allowed`](RateLimitDecision::allowed) set to `false`. Waiting holds
-    /// no connection. Waiting callers are not served in order. Each attempt is a round trip.
+    /// Waits at most this long until the check is allowed, and at most seven days. If it can't be
+    /// allowed within that time, returns at once with [`allowed`](RateLimitDecision::allowed) set
+    /// to `false`. Waiting holds no connection. Waiting callers are not served in order. Each
+    /// attempt is a round trip.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -12,7 +12,7 @@ use crate::key::{Companion, KeyText};
 use crate::local::DatabaseReads;
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
 use crate::random;
-use crate::schema::sweep_mark;
+use crate::schema::{TemplateMeta, sweep_mark};
 use crate::time::millis;
 
 /// Ends all fills of the target keys that are in flight, and deletes their stale copies and
@@ -33,7 +33,8 @@ pub(super) async fn end_fills(target: &SweepTarget, options: &ScanOptions) -> Re
         Some(template) => std::slice::from_ref(template),
         None => target.keyspace.templates(),
     };
-    let filled = || templates.iter().filter(|template| template.ends_fills());
+    // A sweep does not end work that must not run twice.
+    let filled = || templates.iter().filter(|template| template.ends_fills() && !template.is_work());
     if filled().next().is_none() {
         return Ok(());
     }
@@ -117,7 +118,11 @@ async fn delete_companions(
         step.replies.into_iter().try_for_each(|reply| read::checked(reply).map(drop))?;
         step.failure.map_or(Ok(()), Err)?;
         let found = step.keys.iter().filter_map(|name| Companion::Fill.owner(name, &binding.namespace));
-        owners = found.filter(|key| (target.filter)(key)).map(|key| KeyText::Shared(key.into())).collect();
+        let is_target = |key: &&str| {
+            let is_work = || target.keyspace.template_of(key).is_some_and(TemplateMeta::is_work);
+            (target.filter)(key) && !is_work()
+        };
+        owners = found.filter(is_target).map(|key| KeyText::Shared(key.into())).collect();
         if owners.is_empty() && !walk.has_next_page() {
             return Ok(());
         }

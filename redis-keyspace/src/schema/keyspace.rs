@@ -98,6 +98,11 @@ impl KeyspaceMeta {
         std::ptr::from_ref(self).addr()
     }
 
+    /// Whether a template declares that stale values may be served.
+    pub(crate) fn may_serve_stale(&self) -> bool {
+        self.templates.iter().any(|template| template.fills().stale_for.is_some())
+    }
+
     /// Returns the template that produces a key. Templates of a keyspace do not overlap, so at most
     /// one matches.
     pub(crate) fn template_of(&self, key: &str) -> Option<&'static TemplateMeta> {

@@ -270,6 +270,12 @@ impl TemplateMeta {
         self.ends_fills
     }
 
+    /// Whether the lease of a key is for work that must not run twice. Only a write of the result
+    /// ends it, and `del`; not what concerns lifetimes or many keys.
+    pub(crate) const fn is_work(&self) -> bool {
+        matches!(self.kind.role, Role::Once)
+    }
+
     /// Whether fills store stale copies or negative entries, so that writes must delete them.
     pub(crate) fn keeps_copies(&self) -> bool {
         self.fills.stale_for.is_some() || self.fills.negative_ttl.is_some()

@@ -39,6 +39,33 @@ impl SuspensionClock {
     }
 }
 
+/// A moment by tokio's clock, and the suspensions of the machine since then.
+///
+/// What a server granted or returned is as old as its request: the machine may have been suspended
+/// while the reply was on the way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) at: tokio::time::Instant,
+    pub(crate) clock: SuspensionClock,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self { at: tokio::time::Instant::now(), clock: SuspensionClock::start() }
+    }
+
+    /// Returns the time since then, including that of suspensions.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.at.elapsed().saturating_add(self.clock.suspended())
+    }
+
+    /// Returns a moment just before a suspension of this length.
+    #[cfg(test)]
+    pub(crate) fn before_suspension(length: Duration) -> Self {
+        Self { at: tokio::time::Instant::now(), clock: SuspensionClock::before_suspension(length) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,6 +41,15 @@ async fn member<V: redis_keyspace::kind::Kind>(key: &Key<Shop, V>) -> Key<Shop, 
 }
 
 both_servers! {
+    async fn a_value_that_is_no_generation_is_left_as_it_is(redis: Redis) {
+        for foreign in ["foreign", "0123456789ABCDEF", "v2:0123456789abcdef"] {
+            let () = raw(&redis, &["SET", &wire(&Groups::user(7)), foreign]).await;
+            let error = Groups::user(7).member(&Shop::cart(7)).await.unwrap_err();
+            assert!(error.key() == Some("groups:user:7"), "{error}");
+            assert_eq!(raw::<i64>(&redis, &["PTTL", &wire(&Groups::user(7))]).await, -1, "{foreign}");
+        }
+    }
+
     async fn invalidation_starts_a_new_generation(redis: Redis) {
         let first = member(&Shop::cart(7)).await;
         assert_eq!(first, member(&Shop::cart(7)).await);

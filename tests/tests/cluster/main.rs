@@ -6,6 +6,7 @@ mod chaos;
 mod commands;
 mod cut_off;
 mod failovers;
+mod moving_slots;
 mod permissions;
 mod plain_login;
 mod redirections;
@@ -16,7 +17,7 @@ mod slow_masters;
 
 use std::time::Duration;
 
-use redis_keyspace::{Bytes, Counter, Json, Keyspace, Lock, Redis, RedisBuilder, Set, Text};
+use redis_keyspace::{Bytes, Counter, Hash, Json, Keyspace, Lock, Redis, RedisBuilder, Set, SortedSet, Text};
 use redis_keyspace_tests::{PATIENCE, RealCluster, shared_cluster, unique_namespace, within};
 
 #[derive(Keyspace)]
@@ -34,6 +35,14 @@ pub struct CartKeys {
     page: fn(id: u64) -> Text,
     blob: fn(id: u64) -> Bytes,
     fans: fn(id: u64) -> Set<u64>,
+    #[key("stock:{shop}:{id}", hash_tag = shop)]
+    stock: fn(shop: u64, id: u64) -> Counter,
+    #[key("prices:{shop}", hash_tag = shop)]
+    prices: fn(shop: u64) -> Hash<u64, u64>,
+    #[key("ranks:{shop}", hash_tag = shop)]
+    ranks: fn(shop: u64) -> SortedSet<u64>,
+    #[key("guests:{shop}", hash_tag = shop)]
+    guests: fn(shop: u64) -> Set<u64>,
     #[key("kept:{id}", stale_for = "1m", negative_ttl = "10s")]
     kept: fn(id: u64) -> Text,
 }

@@ -2,7 +2,8 @@
 
 use redis_keyspace::{ErrorKind, Redis};
 use redis_keyspace_tests::{
-    PATIENCE, RealCluster, on_embedded, on_real, raw, shared_cluster, unique_namespace, wire, within,
+    PATIENCE, RealCluster, RealServer, on_embedded, on_real, raw, require_command, shared_cluster,
+    shared_server, unique_namespace, wire, within,
 };
 
 use crate::records::ann;
@@ -150,4 +151,28 @@ fn an_update_leaves_untouched_fields_as_they_are_on_the_embedded_server() {
 #[test]
 fn an_update_leaves_untouched_fields_as_they_are_on_a_real_server() {
     on_real(untouched_fields_stay);
+}
+
+/// The server has not yet deleted a hash whose fields have all expired.
+#[test]
+fn an_update_of_expired_fields_creates_the_record() {
+    if !require_command(shared_server(), "HPEXPIRE") {
+        return;
+    }
+    let server = RealServer::builder().arg("--enable-debug-command").arg("yes").start();
+    server.redis_cli(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    within(PATIENCE, async {
+        let redis = Redis::open(&server.url()).unwrap();
+        let profile = Keys::profile(77).on(&redis);
+        let key = wire(&profile);
+        server.redis_cli(&["HSET", &key, "name", "old"]);
+        server.redis_cli(&["HPEXPIRE", &key, "1", "FIELDS", "1", "name"]);
+        redis_keyspace_tests::eventually("the field expires", async || {
+            server.redis_cli(&["HEXISTS", &key, "name"]) == "0"
+        })
+        .await;
+        profile.update_or_insert(ann, |profile| profile.visits += 1).attempts(1).await.unwrap();
+        assert_eq!(profile.load().await.unwrap(), Some(Profile { visits: ann().visits + 1, ..ann() }));
+        assert!(profile.ttl().await.unwrap().remaining().is_some(), "the declared lifetime starts");
+    });
 }

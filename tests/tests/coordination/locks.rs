@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis_keyspace::command::Ttl;
 use redis_keyspace::lock::LockGuard;
 use redis_keyspace::{ErrorKind, Key, Keyspace, Lock, Redis, Text};
+use redis_keyspace_embedded::{Fault as ServerFault, Server};
 use redis_keyspace_tests::{
     Fault, PATIENCE, Proxy, RealServer, both_servers, child_test, eventually, eventually_rises, manager,
     pool_builder, raw, wire, within,
@@ -455,6 +456,40 @@ fn a_lock_acquired_too_late_is_released() {
         assert!(error.is_timeout(), "{error}");
         eventually("the lock is acquired", async || fence() != before).await;
         free(&seen).await;
+    });
+}
+
+/// The lock is acquired, the reply is lost, and the server refuses the next attempts.
+#[test]
+fn a_lock_behind_a_lost_reply_and_refusals_is_released() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).build().unwrap();
+        let key = job().on(&redis);
+        key.lock().await.unwrap().release().await.unwrap();
+        server.inject(ServerFault::close_after().on("EVALSHA").times(1)).keep();
+        let loading = ServerFault::error("LOADING Redis is loading the dataset in memory");
+        let refusing = server.inject(loading.on("EVALSHA"));
+        let error = key.try_lock().ttl(60 * MINUTE).await.unwrap_err();
+        assert!(error.to_string().contains("LOADING"), "{error}");
+        assert!(error.is_connection_lost(), "an earlier attempt may have been executed: {error}");
+        drop(refusing);
+        free(&key).await;
+    });
+}
+
+#[test]
+fn a_fencing_number_outlives_its_lock_by_a_day() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    within(PATIENCE, async {
+        let redis = Redis::embedded();
+        let guard = job().on(&redis).lock().ttl(3 * DAY).await.unwrap();
+        let fence = "locks:lock:nightly%fence{locks:lock:nightly}";
+        let left = async || {
+            redis.raw(async |mut c| redis::cmd("PTTL").arg(fence).query_async::<u64>(&mut c).await).await
+        };
+        assert!(u128::from(left().await.unwrap()) > (3 * DAY + DAY / 2).as_millis());
+        guard.release().await.unwrap();
     });
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use redis_keyspace::once::OnceError;
 use redis_keyspace::{ErrorKind, Json, Keyspace, Once, Redis, Text};
 use redis_keyspace_embedded::{Fault, Server};
-use redis_keyspace_tests::{PATIENCE, both_servers, eventually, raw, wire, within};
+use redis_keyspace_tests::{
+    Fault as ProxyFault, PATIENCE, Proxy, RealServer, both_servers, eventually, raw, wire, within,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -193,6 +195,42 @@ both_servers! {
         assert!(error.to_string().contains("NaN"), "{error}");
     }
 
+    async fn work_that_lost_its_lease_does_not_change_the_payload_of_the_result(redis: Redis) {
+        let _ = redis;
+        let key = Keys::text("o");
+        let later = || async {
+            // The first work loses its lease, and another caller stores the same result.
+            key.del().await.unwrap();
+            let other = key.run(async || "ok".to_owned()).payload_bytes("b").await;
+            assert_eq!(other.unwrap(), "ok");
+            "ok".to_owned()
+        };
+        let lost = key.run(later).payload_bytes("a").await.unwrap_err();
+        assert_eq!(lost.kind(), ErrorKind::ResultNotStored, "{lost}");
+        let never = || async { panic!("the result is stored") };
+        assert_eq!(key.run(never).payload_bytes("b").await.unwrap(), "ok");
+        let error = key.run(never).payload_bytes("a").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PayloadMismatch, "{error}");
+    }
+
+    async fn lifetimes_and_sweeps_do_not_end_running_work(redis: Redis) {
+        let _ = redis;
+        let key = Keys::text("s");
+        let again = async || key.run(async || panic!("the work runs twice")).await.unwrap_err().kind();
+        let work = || async {
+            assert!(!key.expire(MINUTE).await.unwrap());
+            assert!(!key.persist().await.unwrap());
+            assert_eq!(again().await, ErrorKind::InProgress);
+            assert_eq!(Keys::text_keys().all().expire(MINUTE).await.unwrap().affected, 0);
+            assert_eq!(Keys::text_keys().all().delete().await.unwrap().affected, 0);
+            Keys::delete_pattern("text:*").await.unwrap();
+            assert_eq!(again().await, ErrorKind::InProgress);
+            "done".to_owned()
+        };
+        assert_eq!(key.run(work).await.unwrap(), "done");
+        assert_eq!(Keys::text_keys().all().delete().await.unwrap().affected, 1);
+    }
+
     async fn a_waiter_with_a_different_payload_is_refused_after_the_work(redis: Redis) {
         let (begun, ends) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
         let first = tokio::spawn({
@@ -220,9 +258,9 @@ both_servers! {
     }
 }
 
-/// The reply to the last command is lost, but the result is stored.
+/// The command that stores the result, or its reply, is lost.
 #[test]
-fn a_lost_reply_is_looked_up() {
+fn a_result_survives_a_lost_connection() {
     within(PATIENCE, async {
         let server = Server::new();
         let redis = Redis::builder().embedded(server.clone()).build().unwrap();
@@ -235,8 +273,96 @@ fn a_lost_reply_is_looked_up() {
             server.inject(Fault::close_before().on("EVALSHA").times(1)).keep();
             "done".to_owned()
         };
-        let error = Keys::text("m").on(&redis).run(work).await.unwrap_err();
+        assert_eq!(Keys::text("m").on(&redis).run(work).await.unwrap(), "done");
+        assert_eq!(Keys::text("m").on(&redis).result().await.unwrap().as_deref(), Some("done"));
+        // Another error says that nothing was stored.
+        let work = || async {
+            server.inject(Fault::error("ERR injected").on("EVALSHA").times(1)).keep();
+            "done".to_owned()
+        };
+        let error = Keys::text("n").on(&redis).run(work).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ResultNotStored, "{error}");
         assert_eq!(error.take_result::<String>().as_deref(), Some("done"));
+    });
+}
+
+/// The caller gives up, and later the server executes the request for the lease.
+#[test]
+fn work_that_never_began_does_not_stay_in_progress() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let redis = Redis::open(&server.url_through(&proxy)).unwrap();
+        let run = |id: &str| Keys::text(id).on(&redis).run(async || "done".to_owned());
+        run("other").await.unwrap();
+        let has = |id: &str, field: &str| {
+            let companion = format!("once:text:{id}%fill{{once:text:{id}}}");
+            server.redis_cli(&["HEXISTS", &companion, field]) == "1"
+        };
+        let is_acquired_and_released = async |id: &str| {
+            // If the lease expired instead, nothing would be left.
+            let is_released = async || has(id, "v") && !has(id, "lease");
+            eventually("the lease is acquired and released", is_released).await;
+        };
+        // The reply is late, and the caller has an error.
+        proxy.on("EVALSHA", ProxyFault::Delay(MINUTE / 60));
+        let error = run("late").timeout(MINUTE / 240).await.unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        is_acquired_and_released("late").await;
+        // The caller is gone before its request fails.
+        proxy.on("EVALSHA", ProxyFault::Delay(MINUTE / 60));
+        let mut waiting = Box::pin(run("dropped").timeout(MINUTE / 240).into_future());
+        tokio::select! {
+            ended = &mut waiting => assert!(ended.unwrap_err().is_timeout()),
+            () = eventually("the command is in flight", async || proxy.unused() == 0) => {}
+        }
+        drop(waiting);
+        is_acquired_and_released("dropped").await;
+    });
+}
+
+#[test]
+fn work_can_be_dropped_outside_a_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let redis = Redis::embedded();
+    let key = Keys::text("outside").on(&redis);
+    let begun = Arc::new(tokio::sync::Notify::new());
+    let begins = Arc::clone(&begun);
+    let mut running = key
+        .run(move || async move {
+            begins.notify_one();
+            std::future::pending::<String>().await
+        })
+        .into_future();
+    runtime.block_on(async {
+        tokio::select! {
+            ended = &mut running => panic!("{ended:?}"),
+            () = begun.notified() => {}
+        }
+    });
+    drop(running);
+    let done = runtime.block_on(key.run(async || "done".to_owned()).wait(MINUTE / 4).into_future());
+    assert_eq!(done.unwrap(), "done");
+}
+
+/// Other callers find the work in progress although several renewals fail.
+#[test]
+fn a_failed_renewal_is_tried_again_soon() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
+        let key = Keys::text("renewed").on(&redis);
+        let work = || async {
+            // The renewals after 10 s, and those that follow it.
+            let refusals = server.inject(Fault::error("ERR injected").on("EVALSHA").times(8));
+            tokio::time::sleep(Duration::from_secs(35)).await;
+            assert_eq!(refusals.hits(), 8);
+            let error = key.run(async || panic!("the work runs twice")).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InProgress, "{error}");
+            "done".to_owned()
+        };
+        assert_eq!(key.run(work).await.unwrap(), "done");
     });
 }

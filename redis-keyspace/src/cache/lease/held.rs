@@ -7,18 +7,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use sha1_smol::Sha1;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
 
 use super::LONGEST_KEPT;
 use super::asking::ask;
 use super::place::{Grant, LeaseAnswer, LeaseMode, LeasePlace, unexpected};
-use crate::error::{Result, short_name};
-use crate::protocol::{Reply, ScriptCall};
-use crate::time::{Expiry, millis};
+use crate::client::may_have_run;
+use crate::error::{ErrorKind, Result, short_name};
+use crate::key::{Companion, KeyText};
+use crate::protocol::{Keys, Reply, ScriptCall};
+use crate::time::{Backoff, Deadline, Expiry, jittered, millis};
+
+/// The pauses before another attempt to renew a lease or to store a result.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The outcome that a fill stores.
+#[derive(Clone)]
 pub(crate) enum FillOutcome<'v> {
     Value {
         encoded: &'v [u8],
@@ -28,9 +37,20 @@ pub(crate) enum FillOutcome<'v> {
     },
     /// No value exists. The loader does not run again during this time.
     Absent(Duration),
+    /// The result of work that must not run twice.
+    Result { encoded: &'v [u8], expiry: Expiry, note: Option<ResultNote> },
+}
+
+/// A note that is stored together with the result of work.
+#[derive(Clone)]
+pub(crate) struct ResultNote {
+    pub(crate) key: KeyText,
+    pub(crate) text: String,
+    pub(crate) kept: Duration,
 }
 
 /// The right to fill a key, or a field of a hash. The fields of one request share a lease.
+#[derive(Clone)]
 pub(crate) struct Lease {
     held: Arc<HeldLease>,
     field: Option<Bytes>,
@@ -42,6 +62,8 @@ pub(crate) struct Lease {
 struct HeldLease {
     place: LeasePlace,
     token: Arc<str>,
+    /// The runtime of background tasks.
+    runtime: Option<Handle>,
     renewal: Option<AbortHandle>,
     ended: AtomicBool,
 }
@@ -93,10 +115,11 @@ impl LeasePlace {
 impl HeldLease {
     fn new(place: LeasePlace, Grant { token, lasts, .. }: Grant) -> Self {
         let token: Arc<str> = token.into();
-        let renewal = Handle::try_current()
-            .ok()
+        let runtime = Handle::try_current().ok();
+        let renewal = runtime
+            .as_ref()
             .map(|runtime| runtime.spawn(renew(place.clone(), Arc::clone(&token), lasts)).abort_handle());
-        Self { place, token, renewal, ended: AtomicBool::new(false) }
+        Self { place, token, runtime, renewal, ended: AtomicBool::new(false) }
     }
 }
 
@@ -188,9 +211,20 @@ impl Lease {
                 form.push_commands(encoded, *expiry, &mut call.args)?;
                 Ok(call)
             }
+            (FillOutcome::Result { encoded, expiry, note }, _) => {
+                let mut call = place.call(b"done", &self.held.token);
+                call.args.push_int(0);
+                call.args.push(encoded);
+                expiry.push_for_set(&mut call.args)?;
+                if let Some(ResultNote { key, text, kept }) = note {
+                    call.keys = Keys::With(place.key.clone(), Companion::Fill, Some(key.clone()));
+                    call.args.push(text.as_bytes());
+                    call.args.push_int(millis(*kept)?);
+                }
+                Ok(call)
+            }
             (FillOutcome::Value { encoded, expiry, stale }, None) => {
-                let operation: &[u8] = if place.is_work() { b"done" } else { b"store" };
-                let mut call = place.call(operation, &self.held.token);
+                let mut call = place.call(b"store", &self.held.token);
                 call.args.push_int(kept(*stale)?);
                 call.args.push(encoded);
                 expiry.push_for_set(&mut call.args)?;
@@ -202,6 +236,42 @@ impl Lease {
                 place.push_read(&mut call.args);
                 Ok(call)
             }
+        }
+    }
+
+    /// Stores the result of work. Sends it again if the reply is lost: a second run finds that the
+    /// lease has ended. Returns whether it was stored, unless only `is_stored` can tell.
+    ///
+    /// After another error, the lease is released. If the result may still be stored, it is not:
+    /// the release could arrive first. Then the lease expires.
+    pub(crate) async fn finish_work(
+        self,
+        outcome: FillOutcome<'_>,
+        is_stored: &(dyn Fn() -> BoxFuture<'static, bool> + Sync),
+    ) -> Result<bool> {
+        let limit = Deadline::after(self.held.place.timeout.saturating_mul(3));
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut is_unknown = false;
+        loop {
+            let mut stored = Self::finish(vec![(self.clone(), outcome.clone())]).await;
+            let error = match stored.pop().unwrap_or(Ok(false)) {
+                Ok(stored) => return Ok(stored || is_unknown && is_stored().await),
+                Err(error) => error,
+            };
+            is_unknown |= may_have_run(&error);
+            if !is_unknown {
+                return Err(error);
+            }
+            if is_stored().await {
+                self.held.ended.store(true, Ordering::Relaxed);
+                return Ok(true);
+            }
+            let pause = backoff.pause();
+            if error.kind() == ErrorKind::Closed || Instant::now() + pause >= limit.at() {
+                self.held.ended.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+            sleep(pause).await;
         }
     }
 
@@ -226,7 +296,7 @@ impl Drop for HeldLease {
         if *self.ended.get_mut() {
             return;
         }
-        if let Ok(runtime) = Handle::try_current() {
+        if let Some(runtime) = self.runtime.take() {
             let (place, call) = (self.place.clone(), self.place.call(b"release", &self.token));
             runtime.spawn(async move { place.run(vec![call], true).await });
         }
@@ -242,17 +312,31 @@ impl fmt::Debug for Lease {
 }
 
 /// Renews a lease until it ends.
-async fn renew(place: LeasePlace, token: Arc<str>, lasts: Duration) {
+async fn renew(mut place: LeasePlace, token: Arc<str>, lasts: Duration) {
+    let timeout = place.timeout;
+    let mut pause = lasts / 3;
+    let mut renewed = Instant::now();
     loop {
-        tokio::time::sleep(lasts / 3).await;
+        sleep(pause).await;
         let mut call = place.call(b"renew", &token);
         call.args.push_int(lasts.as_millis());
-        match place.run(vec![call], true).await.pop() {
-            Some(Ok(Reply::Int(1))) => {}
-            // The next attempt may still be in time.
-            Some(Err(error)) => event!(debug, "lease not renewed", error = %error),
+        let asked = Instant::now();
+        // An unresponsive connection must not use up all of the time.
+        let rest = lasts.saturating_sub(asked.saturating_duration_since(renewed));
+        let soon = lasts / 24;
+        place.timeout = timeout.min((rest / 2).max(soon));
+        pause = match place.run(vec![call], true).await.pop() {
+            Some(Ok(Reply::Int(1))) => {
+                renewed = asked;
+                lasts / 3
+            }
+            // Another attempt may still be in time. Even later, the lease may still be there.
+            Some(Err(error)) if error.kind() != ErrorKind::Closed => {
+                event!(debug, "lease not renewed", error = %error);
+                jittered(soon.min(LONGEST_PAUSE))
+            }
             _ => return,
-        }
+        };
     }
 }
 

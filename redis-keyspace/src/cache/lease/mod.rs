@@ -8,7 +8,7 @@ mod held;
 mod place;
 mod script;
 
-pub(crate) use held::{FillOutcome, Lease};
+pub(crate) use held::{FillOutcome, Lease, ResultNote};
 pub(crate) use place::{LeaseAnswer, LeaseMode, LeasePlace};
 #[cfg(feature = "embedded")]
 pub(crate) use script::FILL_SCRIPT;

@@ -81,7 +81,7 @@ pub(crate) struct LeasePlace {
     /// The sweep mark of the template. `None` for leases that a deletion by pattern does not end.
     mark: Option<KeyText>,
     subject: Subject,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     /// How long leases last, if they are for work that must not run twice.
     lasts: Option<Duration>,
     /// The token of a lease to take over even though it is held.
@@ -118,11 +118,6 @@ impl LeasePlace {
     pub(crate) fn of_work(mut self, lasts: Duration) -> Self {
         (self.lasts, self.mark) = (Some(lasts), None);
         self
-    }
-
-    /// Whether the lease is for work that must not run twice.
-    pub(super) fn is_work(&self) -> bool {
-        self.lasts.is_some()
     }
 
     /// Sets the commands that read and store the value.

@@ -2,8 +2,9 @@
 
 use crate::protocol::LuaScript;
 
-/// `KEYS`: the key, its companion key, and, except on a cluster, the sweep mark of its template.
-/// `ARGV`: the operation, the token of the caller, and the arguments of the operation:
+/// `KEYS`: the key, its companion key, and, except on a cluster, the sweep mark of its template;
+/// for `done`, instead of the mark, the note next to the result. `ARGV`: the operation, the token
+/// of the caller, and the arguments of the operation:
 ///
 /// - `begin`, a time in milliseconds, a mode, `1` to read the key first, and optionally the token
 ///   of a lease to take over even though it is held, and the command that reads the key, if it is
@@ -13,7 +14,8 @@ use crate::protocol::LuaScript;
 ///   for a lease of another holder. Returns `{3}` for a key known to have no value. In mode `work`,
 ///   returns `{4, version}` for a companion key of another format version.
 /// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`.
-/// - `done`, with the same arguments: the result of work that must not run twice.
+/// - `done`, with the same arguments: the result of work that must not run twice. If there is a
+///   note, its text and its time to live in milliseconds follow.
 /// - `fill`, that time, the stale copy, the command that reads the collection, and the commands
 ///   that store it, each with its name, the number of its arguments after the key, and these. If
 ///   the server lacks `HPEXPIRE`, changes nothing. If a command fails, deletes the collection: a
@@ -51,8 +53,9 @@ use crate::protocol::LuaScript;
 pub(crate) const FILL_SCRIPT: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local what, token = ARGV[1], ARGV[2]
 local mark = ''
-if KEYS[3] then mark = redis.call('HGET', KEYS[3], 'at') end
+if KEYS[3] and what ~= 'done' then mark = redis.call('HGET', KEYS[3], 'at') end
 local names = {'mark', 'lease', 'until', 'seen', 'absent', 'kept', 'ends', 'shared', 'v'}
 local beside = redis.call('HMGET', KEYS[2], unpack(names))
 local void = not mark or beside[1] ~= mark or beside[9] ~= '1'
@@ -95,7 +98,6 @@ local function lacking(...)
   if not known then return 'ERR unknown command ' .. (...) end
   if not permitted then return 'NOPERM no permission to run ' .. (...) .. '; nothing was stored' end
 end
-local what, token = ARGV[1], ARGV[2]
 if what == 'peek' then return lease or false end
 if what == 'begin' then
   local ms, mode = tonumber(ARGV[3]), ARGV[4]
@@ -170,9 +172,14 @@ if what == 'fill' then
     place = last + 1
   end
 end
+local final, note = #ARGV, nil
 if what == 'done' then
   free()
   what = 'store'
+  if KEYS[3] then
+    note = {'SET', KEYS[3], ARGV[final - 1], 'PX', ARGV[final]}
+    final = final - 2
+  end
 end
 local command, ms = what == 'fill' and ARGV[5] or what == 'absent' and ARGV[4] or 'GET', tonumber(ARGV[3])
 local sight
@@ -187,7 +194,8 @@ if seen ~= sight and not expired then
   return 0
 end
 if what == 'store' then
-  redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5))
+  redis.call('SET', KEYS[1], ARGV[4], unpack(ARGV, 5, final))
+  if note then redis.pcall(unpack(note)) end
 elseif what == 'fill' or ms > 0 then
   write()
 end
