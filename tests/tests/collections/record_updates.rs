@@ -2,8 +2,8 @@
 
 use redis_keyspace::{ErrorKind, Redis};
 use redis_keyspace_tests::{
-    PATIENCE, RealCluster, RealServer, on_embedded, on_real, raw, require_command, shared_cluster,
-    shared_server, unique_namespace, wire, within,
+    PATIENCE, RealCluster, RealServer, eventually, on_embedded, on_real, raw, require_command,
+    shared_cluster, shared_server, unique_namespace, wire, within,
 };
 
 use crate::records::ann;
@@ -164,13 +164,13 @@ fn an_update_of_expired_fields_creates_the_record() {
     within(PATIENCE, async {
         let redis = Redis::open(&server.url()).unwrap();
         let profile = Keys::profile(77).on(&redis);
-        let key = wire(&profile);
+        let key = redis.wire_key(&profile).unwrap();
+        let nothing = server.redis_cli(&["HGETALL", &key]);
         server.redis_cli(&["HSET", &key, "name", "old"]);
         server.redis_cli(&["HPEXPIRE", &key, "1", "FIELDS", "1", "name"]);
-        redis_keyspace_tests::eventually("the field expires", async || {
-            server.redis_cli(&["HEXISTS", &key, "name"]) == "0"
-        })
-        .await;
+        // Not HEXISTS, which would delete the field.
+        eventually("the field expires", async || server.redis_cli(&["HGETALL", &key]) == nothing).await;
+        assert_eq!(server.redis_cli(&["EXISTS", &key]), "1");
         profile.update_or_insert(ann, |profile| profile.visits += 1).attempts(1).await.unwrap();
         assert_eq!(profile.load().await.unwrap(), Some(Profile { visits: ann().visits + 1, ..ann() }));
         assert!(profile.ttl().await.unwrap().remaining().is_some(), "the declared lifetime starts");
