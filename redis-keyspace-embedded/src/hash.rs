@@ -128,7 +128,7 @@ impl Hash {
         self.fields.iter().map(|(name, field)| (name, &field.value, field.expires))
     }
 
-    /// Returns at most `steps` fields with values from `cursor` on, and the next cursor, which is 0
+    /// Returns about `steps` fields with values from `cursor` on, and the next cursor, which is 0
     /// after the last field.
     pub(crate) fn walk(&self, cursor: u64, steps: usize) -> (Vec<(&Bytes, &Bytes)>, u64) {
         let (page, next) = self.fields.walk(cursor, steps);

@@ -88,8 +88,8 @@
 //!   until the end of that millisecond, and its DBSIZE counts expired keys that no command has
 //!   touched yet.
 //! * INCRBYFLOAT adds as a real server on x86-64 does, on every machine.
-//! * SCAN, SSCAN and HSCAN return the newest items first. KEYS, SMEMBERS and HGETALL return the
-//!   order of insertion.
+//! * KEYS, SMEMBERS and HGETALL return the order of insertion. A scan has another order, which is
+//!   the same in every run.
 //! * DEBUG SLEEP blocks the connection that sends it, not the server.
 //! * A command has at most 1,048,576 arguments.
 

@@ -64,11 +64,10 @@ impl<'a> Page<'a> {
         Ok(page)
     }
 
-    /// Returns the number of steps of a walk. A small collection is always walked to its end, as on
-    /// a real server.
-    pub(super) fn steps(&self, value: &Value, sizes: &CompactSizes) -> usize {
-        let is_small = matches!(value.encoding(sizes), "listpack" | "listpackex" | "intset");
-        if is_small { usize::MAX } else { self.count }
+    /// Whether the page has all items, whatever the cursor. It does for a small collection, as on a
+    /// real server.
+    pub(super) fn is_whole(value: &Value, sizes: &CompactSizes) -> bool {
+        matches!(value.encoding(sizes), "listpack" | "listpackex" | "intset")
     }
 
     /// Whether the pattern matches an item.

@@ -20,5 +20,6 @@ mod output;
 mod races;
 mod random;
 mod raw;
+mod scans;
 mod served;
 mod streams;

@@ -59,10 +59,10 @@ fn hscan(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let Some(value) = context.db()?.read(key, now) else { return Ok(cursor::reply(0, Vec::new())) };
     let hash = value.hash()?;
     let page = Page::parse(options, true)?;
-    let (mut items, next) = hash.walk(cursor, page.steps(value, &sizes));
-    if next == 0 && items.len() == hash.len() {
-        items.reverse(); // the order of HGETALL
-    }
+    let (items, next) = match Page::is_whole(value, &sizes) {
+        true => (hash.iter().collect(), 0),
+        false => hash.walk(cursor, page.count),
+    };
     let mut replies = Vec::new();
     for (field, value) in items.into_iter().filter(|(field, _)| page.selects(field)) {
         replies.push(Reply::Bulk(field.clone()));

@@ -67,7 +67,10 @@ pub(in crate::command) const TABLE: &[Spec] = &[
         let Some(value) = context.db()?.read(key, now) else { return Ok(cursor::reply(0, Vec::new())) };
         let set = value.set()?;
         let page = Page::parse(options, false)?;
-        let (items, next) = set.walk(cursor, page.steps(value, &sizes));
+        let (items, next) = match Page::is_whole(value, &sizes) {
+            true => (set.iter().collect(), 0),
+            false => set.walk(cursor, page.count),
+        };
         let members = items.into_iter().filter(|(member, ())| page.selects(member));
         Ok(cursor::reply(next, members.map(|(member, ())| Reply::Bulk(member.clone())).collect()))
     }),
