@@ -68,7 +68,7 @@ impl ServerBuilder {
     }
 
     /// Logs the last `limit` commands for [`Server::command_log`](crate::Server::command_log), up
-    /// to 64 MiB of arguments. The default is 0.
+    /// to about 64 MiB. The default is 0.
     ///
     /// ```
     /// # use redis_keyspace_embedded::Server;

@@ -26,8 +26,10 @@ pub struct LoggedCommand {
     pub arguments: Vec<Bytes>,
 }
 
-/// The maximum total size of the logged arguments, which may be large values.
+/// The maximum total size of the logged commands, whose arguments may be large values.
 const MOST_BYTES: usize = 64 << 20;
+/// About the memory that a command, and each argument in addition to its bytes, takes.
+const OVERHEAD: usize = 64;
 
 /// The last commands, up to a limit.
 #[derive(Debug)]
@@ -44,7 +46,8 @@ struct LogState {
 
 impl LoggedCommand {
     fn bytes(&self) -> usize {
-        self.arguments.iter().map(Bytes::len).sum()
+        self.arguments.iter().map(|argument| argument.len().saturating_add(OVERHEAD)).sum::<usize>()
+            + OVERHEAD
     }
 }
 
@@ -89,7 +92,8 @@ fn without_passwords(arguments: &[Bytes]) -> Vec<Bytes> {
     };
     let shown = |(index, argument): (usize, &Bytes)| match secret_from {
         Some(from) if index >= from => REDACTED,
-        _ => argument.clone(),
+        // A copy: a slice of a request would keep the whole read buffer alive.
+        _ => Bytes::copy_from_slice(argument),
     };
     arguments.iter().enumerate().map(shown).collect()
 }
@@ -110,8 +114,22 @@ mod tests {
         for n in 0..10 {
             log.record(n, std::slice::from_ref(&long));
         }
-        assert_eq!(log.commands().len(), 4);
+        assert_eq!(log.commands().len(), 3);
+        let many = vec![Bytes::new(); MOST_BYTES / OVERHEAD / 4];
+        for n in 0..10 {
+            log.record(n, &many);
+        }
+        assert_eq!(log.commands().len(), 3);
         log.record(0, &[Bytes::from(vec![0; MOST_BYTES + 1])]);
         assert_eq!(log.commands().len(), 1);
+    }
+
+    #[test]
+    fn the_log_does_not_keep_the_memory_of_requests() {
+        let log = CommandLog::new(100);
+        let request = Bytes::from(vec![b'x'; 1_000]);
+        log.record(1, &[request.slice(0..4), request.slice(5..9)]);
+        assert_eq!(log.commands().len(), 1);
+        assert!(request.is_unique());
     }
 }

@@ -269,7 +269,21 @@ fn hex(digit: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use bytes::BytesMut;
+
+    use super::{MAX_ARGUMENTS, Parser, words};
+
+    #[test]
+    fn a_command_has_at_most_the_documented_number_of_arguments() {
+        assert_eq!(MAX_ARGUMENTS, 1_048_576);
+        let parse = |count: i64| {
+            let mut request = format!("*{count}\r\n").into_bytes();
+            request.extend(b"$0\r\n\r\n".repeat(usize::try_from(count).unwrap()));
+            Parser::default().next(&mut BytesMut::from(&*request), true)
+        };
+        assert_eq!(parse(1_048_576).unwrap().unwrap().len(), 1_048_576);
+        assert_eq!(parse(1_048_577).unwrap_err().0, b"invalid multibulk length"[..]);
+    }
 
     #[test]
     fn inline_words() {
