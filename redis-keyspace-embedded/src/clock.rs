@@ -28,6 +28,12 @@ impl Clock {
         i64::try_from(self.now().as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// Returns the moment at which [`Self::now_ms`] reaches a time, if the clock does not overflow.
+    pub(crate) fn at_ms(&self, time: i64) -> Option<Instant> {
+        let since_epoch = Duration::from_millis(u64::try_from(time).unwrap_or_default());
+        self.started.checked_add(since_epoch.saturating_sub(self.since_epoch))
+    }
+
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
     }

@@ -50,12 +50,18 @@ pub(crate) struct Db {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) expired: u64,
+    /// The time of the running command.
+    now: i64,
+    /// Whether the expiry of a key that clients wait for was set since the last call of
+    /// [`Self::take_rescheduled`].
+    rescheduled: bool,
 }
 
 impl Db {
     /// Removes expired keys and fields. It is called before every command, so no other code has to
     /// handle expiry.
     pub(crate) fn purge(&mut self, now: i64) {
+        self.now = now;
         while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, key)) = self.expiries.pop_first() else { return };
             self.entries.remove(&key);
@@ -64,7 +70,8 @@ impl Db {
             self.changed(&key);
         }
         while let Some(key) = self.field_expiries.pop(now) {
-            if let Some(Value::Hash(hash)) = self.value_mut(&key) {
+            // This does not count as a use of the key.
+            if let Some(Value::Hash(hash)) = self.entries.get_mut(&key).map(|entry| &mut entry.value) {
                 hash.purge(now);
                 self.notices.record(EventClasses::HASH, "hexpired", &key);
             }
@@ -125,21 +132,32 @@ impl Db {
         }
     }
 
-    /// Returns the value to change it in place. Call [`Self::settle`] after the change.
-    pub(crate) fn value_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
-        self.entries.get_mut(key).map(|entry| &mut entry.value)
+    /// Records the use of a key.
+    pub(crate) fn touch(&mut self, key: &[u8]) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.used = self.now;
+        }
     }
 
-    /// Returns the value to change it in place, and inserts `empty` if the key does not exist. Call
+    /// Returns the value to change it in place, and records the use of the key. Call
     /// [`Self::settle`] after the change.
+    pub(crate) fn value_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+        let entry = self.entries.get_mut(key)?;
+        entry.used = self.now;
+        Some(&mut entry.value)
+    }
+
+    /// Returns the value to change it in place, and inserts `empty` if the key does not exist.
+    /// Records the use of the key. Call [`Self::settle`] after the change.
     pub(crate) fn value_or(&mut self, key: &[u8], empty: Value, now: i64) -> Option<&mut Value> {
         if !self.entries.contains(key) {
             self.entries.insert(key, Entry { value: empty, expires: None, used: now });
             self.notices.record(EventClasses::NEW, "new", key);
         }
-        let value = self.entries.get_mut(key).map(|entry| &mut entry.value)?;
-        value.set_compact(&self.compact);
-        Some(value)
+        let entry = self.entries.get_mut(key)?;
+        entry.used = now;
+        entry.value.set_compact(&self.compact);
+        Some(&mut entry.value)
     }
 
     /// Records a change in place, and removes the key if its value is empty. A notification of the
@@ -212,6 +230,7 @@ impl Db {
         std::mem::swap(&mut self.entries, &mut other.entries);
         std::mem::swap(&mut self.expiries, &mut other.expiries);
         std::mem::swap(&mut self.field_expiries, &mut other.field_expiries);
+        (self.rescheduled, other.rescheduled) = (true, true);
         self.notice_swap(other);
         other.notice_swap(self);
     }
@@ -250,8 +269,19 @@ impl Db {
             self.expiries.remove(&(at, key.clone()));
         }
         if let Some(at) = after {
+            self.rescheduled |= self.waiters.has_key(&key);
             self.expiries.insert((at, key));
         }
+    }
+
+    /// Returns when the first of the keys that a client waits for expires.
+    pub(crate) fn next_awaited_expiry(&self, client: u64) -> Option<i64> {
+        self.waiters.keys_of(client).iter().filter_map(|key| self.expires(key)).min()
+    }
+
+    /// Returns whether [`Self::next_awaited_expiry`] may have changed since the last call.
+    pub(crate) fn take_rescheduled(&mut self) -> bool {
+        std::mem::take(&mut self.rescheduled)
     }
 
     /// Notifies the watchers of the key. Marks the key as ready if a client waits for it.
@@ -291,10 +321,11 @@ impl Db {
         self.waiters.remove_client(client);
     }
 
-    /// Ends the wait of a client with this reply. Returns whether it was waiting.
-    pub(crate) fn unblock(&mut self, client: u64, reply: Reply) -> bool {
+    /// Ends the wait of a client with this reply, or as its timeout does. Returns whether it was
+    /// waiting.
+    pub(crate) fn unblock(&mut self, client: u64, reply: Option<Reply>) -> bool {
         let waiter = self.waiters.remove_client(client);
-        waiter.map(|waiter| waiter.answer(reply)).is_some()
+        waiter.map(|waiter| waiter.end(reply)).is_some()
     }
 
     pub(crate) fn is_waiting(&self, client: u64) -> bool {
@@ -308,6 +339,7 @@ impl Db {
     /// Serves clients that wait for changed keys. The client that has waited longest is first.
     /// Returns the errors that clients received.
     pub(crate) fn serve_waiters(&mut self, now: i64) -> Vec<Failure> {
+        self.now = now;
         let mut failures = Vec::new();
         loop {
             let ready = self.waiters.take_ready();

@@ -71,6 +71,8 @@
 //! * Keyspace notifications have the events of version 7.0, and those of hash fields of version 8.
 //!   No key is evicted. An expired key is told when a command uses its database, or within a tenth
 //!   of a second if a connection has subscriptions. `keymiss` is also sent for writes that read.
+//! * Under RESP3, a client that publishes to a channel that it subscribes to receives the message
+//!   before the reply, as in version 7.0. Newer servers send the reply first.
 //! * A connection without subscriptions is closed when its output buffer reaches 1 GiB. A real
 //!   server has no limit there by default. To remove it, set `client-output-buffer-limit` to
 //!   `normal 0 0 0`.

@@ -195,8 +195,8 @@ impl State {
         }
     }
 
-    /// Removes keys that have expired, and sends the events. Events of expiry are otherwise sent
-    /// when the next command removes the keys.
+    /// Removes keys that have expired, serves the clients that wait for them, and sends the events.
+    /// Otherwise the next command removes the keys.
     pub(crate) fn expire_keys(&mut self, now: i64, limit: &OutputLimit) {
         self.dbs.iter_mut().for_each(|db| db.purge(now));
         self.serve_waiters(now);
@@ -205,13 +205,22 @@ impl State {
         overflowing.into_iter().for_each(|id| self.disconnect(id));
     }
 
-    /// Serves clients that wait for keys that the last command changed.
-    pub(crate) fn serve_waiters(&mut self, now: i64) {
+    /// Serves clients that wait for keys that the last command changed. Returns whether the result
+    /// of [`Self::next_awaited_expiry`] may have changed for one of the others.
+    pub(crate) fn serve_waiters(&mut self, now: i64) -> bool {
+        let mut rescheduled = false;
         for db in self.dbs.iter_mut().filter(|db| db.waiting() > 0) {
             for failure in db.serve_waiters(now) {
                 self.statistics.count_error(&failure.0);
             }
+            rescheduled |= db.take_rescheduled();
         }
+        rescheduled
+    }
+
+    /// Returns when the first of the keys that a client waits for expires.
+    pub(crate) fn next_awaited_expiry(&self, client: u64) -> Option<i64> {
+        self.dbs.iter().filter_map(|db| db.next_awaited_expiry(client)).min()
     }
 
     /// Returns the next number of a splitmix64 sequence, which picks keys. The sequence is the same

@@ -83,6 +83,17 @@ impl<S> Waiters<S> {
         }
     }
 
+    /// Returns the keys that a client waits for.
+    pub(crate) fn keys_of(&self, client: u64) -> &[Bytes] {
+        let waiter = self.clients.get(&client).and_then(|number| self.waiters.get(number));
+        waiter.map_or(&[], |waiter| &waiter.keys)
+    }
+
+    /// Whether clients wait for a key.
+    pub(crate) fn has_key(&self, key: &[u8]) -> bool {
+        self.queues.contains_key(key)
+    }
+
     /// Returns the keys that clients wait for.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
         self.queues.keys()
@@ -134,8 +145,15 @@ impl<S> Waiter<S> {
         self.reply.is_closed()
     }
 
+    /// Sends the reply, or ends the wait without one, as the timeout does.
+    pub(crate) fn end(self, reply: Option<Reply>) {
+        if let Some(reply) = reply {
+            self.answer(reply);
+        }
+    }
+
     /// Sends the reply.
-    pub(crate) fn answer(self, reply: Reply) {
+    fn answer(self, reply: Reply) {
         // If the receiver is dropped at this moment, the reply and the elements in it are lost, as
         // when a connection is cut.
         drop(self.reply.send(reply));

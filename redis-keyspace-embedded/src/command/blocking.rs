@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::arguments::integer;
 use super::context::{Context, Effect, Nesting};
 use crate::db::{Db, Serve};
 use crate::number::LongDouble;
@@ -16,6 +17,14 @@ pub(super) fn timeout(argument: &[u8]) -> Result<Option<Duration>, Failure> {
     let milliseconds = u64::try_from(seconds.thousandfold());
     let milliseconds = milliseconds.map_err(|_| Failure::new("ERR timeout is negative"))?;
     Ok((milliseconds > 0).then(|| Duration::from_millis(milliseconds)))
+}
+
+/// Parses a timeout in milliseconds. Returns `None` if there is no timeout.
+pub(super) fn milliseconds(argument: &[u8]) -> Result<Option<Duration>, Failure> {
+    let timeout = integer(argument);
+    let timeout = timeout.map_err(|_| Failure::new("ERR timeout is not an integer or out of range"))?;
+    let timeout = u64::try_from(timeout).map_err(|_| Failure::new("ERR timeout is negative"))?;
+    Ok((timeout > 0).then(|| Duration::from_millis(timeout)))
 }
 
 /// Blocks the client until `serve` answers for one of the keys. After the timeout, or at once in a

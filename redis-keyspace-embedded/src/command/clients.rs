@@ -239,22 +239,23 @@ fn kill(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
 /// Ends the wait of a blocked client, as its timeout would or with an error.
 fn unblock(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     let ([id], rest) = first(arguments)?;
-    let reply = match rest {
-        [] => Reply::NilArray,
+    let error = match rest {
+        [] => None,
         [_, _, ..] => {
             return Err(Failure::new(
                 "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.",
             ));
         }
         [reason] => match option(reason).as_slice() {
-            b"TIMEOUT" => Reply::NilArray,
-            b"ERROR" => Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            b"TIMEOUT" => None,
+            b"ERROR" => Some(Failure::new("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
             _ => return Err(Failure::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         },
     };
     let id = u64::try_from(integer(id)?).unwrap_or_default(); // no client has the number 0
+    let reply = error.clone().map(Reply::from);
     let unblocked = context.state.dbs.iter_mut().any(|db| db.unblock(id, reply.clone()));
-    if let Reply::Error(text) = &reply
+    if let Some(Failure(text)) = &error
         && unblocked
     {
         context.state.statistics.count_error(text);

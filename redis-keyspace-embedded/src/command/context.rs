@@ -98,7 +98,8 @@ impl Transaction {
 pub(crate) enum Effect {
     /// Delays the reply.
     Sleep(Duration),
-    /// Waits for the reply from the receiver. After the timeout, the reply is nil.
+    /// Waits for another reply, from the receiver. After the timeout, the reply is that of the
+    /// command.
     Wait { receiver: oneshot::Receiver<Reply>, timeout: Option<Duration> },
 }
 

@@ -27,7 +27,9 @@ pub(crate) fn dispatch(context: &mut Context<'_>, arguments: Vec<Bytes>) -> Repl
         }
         _ => context.execute(spec, &arguments),
     };
-    context.state.serve_waiters(context.now);
+    if context.state.serve_waiters(context.now) {
+        context.shared.output_limits.announce_change(); // the connections compute their deadlines again
+    }
     context.publish_notices();
     for id in std::mem::take(&mut context.overflowing) {
         context.state.disconnect(id);

@@ -35,6 +35,7 @@ pub(super) const TABLE: &[Spec] = &[
     command("persist", 2, 0, ONE_KEY, |context, arguments| {
         let [key] = exactly(arguments)?;
         let db = context.db()?;
+        db.touch(key);
         let expiring = db.expires(key).is_some();
         if expiring {
             db.set_expiry(key, None);
@@ -118,6 +119,7 @@ fn expire(context: &mut Context<'_>, arguments: &[Bytes], unit: Unit, absolute: 
     let at = at.ok_or_else(|| Failure::expire_time(name))?;
     let now = context.now;
     let db = context.db()?;
+    db.touch(key);
     if !db.contains(key) || !conditions.allow(db.expires(key), at) {
         return Ok(Reply::Integer(0));
     }

@@ -151,7 +151,9 @@ fn copy(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         return Err(Failure::new("ERR source and destination objects are the same"));
     }
     let now = context.now;
-    let Some(Entry { value, expires, .. }) = context.db()?.entry(from).cloned() else {
+    let db = context.db()?;
+    db.touch(from);
+    let Some(Entry { value, expires, .. }) = db.entry(from).cloned() else {
         return Ok(Reply::Integer(0));
     };
     let target = context.db_at(target)?;
@@ -181,6 +183,11 @@ fn move_key(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         return Ok(Reply::Integer(0));
     };
     context.db_at(target)?.put(key, value, expires, now);
+    // Each event is sent at once, because otherwise the databases decide the order.
+    context.publish_notices();
+    context.db()?.notify(EventClasses::GENERIC, "move_from", key);
+    context.publish_notices();
+    context.db_at(target)?.notify(EventClasses::GENERIC, "move_to", key);
     Ok(Reply::Integer(1))
 }
 

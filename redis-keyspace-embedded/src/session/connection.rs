@@ -190,7 +190,8 @@ impl Connection {
                 return None;
             }
             Some(Effect::Wait { receiver, timeout }) => {
-                self.pending = Pending::Element { receiver, deadline: timeout.map(after) };
+                let deadline = timeout.map(after);
+                self.pending = Pending::Element { receiver, deadline, otherwise: reply };
                 self.close(closing);
                 return None;
             }
@@ -218,11 +219,9 @@ impl Connection {
             Waited::TimedOut => {
                 self.stop_waiting();
                 // An element may have arrived between the deadline and the lock.
-                let late = match pending {
-                    Pending::Element { mut receiver, .. } => receiver.try_recv().ok(),
-                    _ => None,
-                };
-                self.answer(&late.unwrap_or(Reply::NilArray));
+                if let Pending::Element { mut receiver, otherwise, .. } = pending {
+                    self.answer(&receiver.try_recv().unwrap_or(otherwise));
+                }
             }
         }
         self.execute_all();
@@ -255,16 +254,22 @@ impl Connection {
         }
     }
 
-    /// Returns when expired keys must be removed, to send their events to this subscriber.
-    /// Otherwise the next command removes them.
+    /// Returns when expired keys must be removed: to send their events to this subscriber, or to
+    /// end the wait of a group's reader for a stream that expires. Otherwise the next command
+    /// removes them.
     pub(super) fn expiry_check(&mut self) -> Option<Instant> {
         let is_wanted = self.client.subscribed && self.shared.notifies_expiry();
         self.next_expiry_check =
             is_wanted.then(|| self.next_expiry_check.unwrap_or_else(|| after(EXPIRY_PERIOD)));
-        self.next_expiry_check
+        let awaited = match self.pending {
+            Pending::Element { .. } => self.shared.state().next_awaited_expiry(self.client.id),
+            _ => None,
+        };
+        let awaited = awaited.and_then(|time| self.shared.clock.at_ms(time));
+        self.next_expiry_check.into_iter().chain(awaited).min()
     }
 
-    /// Removes expired keys and sends their events.
+    /// Removes expired keys, ends the waits for them, and sends their events.
     pub(super) fn check_expiry(&mut self) {
         self.next_expiry_check = None;
         let now = self.shared.clock.now_ms();
@@ -300,7 +305,7 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::Connection;
+    use super::{Connection, Waited};
     use crate::builder::ServerBuilder;
     use crate::command::Closing;
     use crate::reply::{EncodedReply, Reply};
@@ -336,6 +341,25 @@ mod tests {
             assert_eq!(bytes.len() > 4_000_000, fits);
             assert_eq!(connection.closing, if fits { Closing::No } else { Closing::AtOnce });
             assert_eq!(connection.shared.state().dbs[0].len(), 2); // the commands ran in any case
+        }
+    }
+
+    #[tokio::test]
+    async fn an_element_that_arrives_at_the_deadline_is_not_lost() {
+        let shared = Arc::new(Shared::new(ServerBuilder::new()));
+        let [mut waiting, mut other] =
+            ["waiting", "other"].map(|name| Connection::new(shared.clone(), Endpoints::named(name)));
+        for expected in ["*2\r\n$1\r\nq\r\n$1\r\na\r\n", "*-1\r\n"] {
+            assert!(waiting.execute(["BLPOP", "q", "1"].map(Bytes::from).into()).is_none());
+            if expected.contains('a') {
+                // The element is on its way when the timeout fires.
+                execute(&mut other, &["RPUSH", "q", "a"]);
+            }
+            waiting.resume(Waited::TimedOut);
+            let mut written = Vec::new();
+            waiting.output.write_some(&mut written).await.unwrap();
+            assert_eq!(String::from_utf8(written).unwrap(), expected);
+            assert_eq!(execute(&mut other, &["LLEN", "q"]), Reply::Integer(0));
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) enum Pending {
     Element {
         receiver: oneshot::Receiver<Reply>,
         deadline: Option<Instant>,
+        /// The reply after the deadline.
+        otherwise: Reply,
     },
     /// The reply is ready, but delayed.
     Late {
@@ -45,7 +47,7 @@ impl Pending {
     /// Completes when the wait ends. Nothing is lost if this is cancelled.
     pub(super) async fn wait(&mut self) -> Waited {
         match self {
-            Self::Element { receiver, deadline } => {
+            Self::Element { receiver, deadline, .. } => {
                 let Some(deadline) = *deadline else {
                     return receiver.await.map_or(Waited::TimedOut, Waited::Served);
                 };

@@ -30,7 +30,7 @@ enum Event {
     Cut,
     /// The output limits may require closing the connection.
     CheckOutput,
-    /// Keys may have expired, and their events are wanted.
+    /// Keys may have expired, and their events are wanted or clients wait for them.
     CheckExpiry,
     Written(io::Result<()>),
     Read(io::Result<usize>),

@@ -153,6 +153,28 @@ d SWAPDB 0 1
 a ?
 d SWAPDB 0 1
 d FLUSHALL
+# So does one whose stream expires, also if the lifetime was set during the wait.
+d XADD expiring 1-1 f v
+d XGROUP CREATE expiring g $
+a ! XREADGROUP GROUP g c BLOCK 0 STREAMS expiring >
+d PEXPIRE expiring 1
+a ?
+# WAIT needs no replica, or waits for replicas that do not exist.
+d WAIT 0 0
+d WAIT -1 0
+d WAIT 1 5
+d WAIT x 0
+d WAIT 1 -1
+d WAIT 1 x
+a ! WAIT 1 0
+d CLIENT UNBLOCK # a
+a ?
+a ! WAIT 2 0
+d CLIENT UNBLOCK # a ERROR
+a ?
+d MULTI
+d WAIT 1 0
+d EXEC
 ";
 
 /// The number of connections that wait.
@@ -182,7 +204,7 @@ async fn run(server: &Running, protocol: &str) -> Vec<String> {
         let reply = match step.split_once(' ') {
             Some(("!", command)) => {
                 connection.send(&words(command)).await;
-                if command.starts_with('B') {
+                if command != "PING after" {
                     eventually("it waits", async || waits(before + 1).await).await;
                 }
                 continue;
@@ -227,6 +249,7 @@ async fn a_wait_ends_on_the_clock_of_the_server() {
     let server = Server::new();
     let mut connection = Raw::embedded(&server);
     for (line, expected) in [
+        ("WAIT 1 20500", ":0\r\n"),
         ("BLPOP q 20.5", "*-1\r\n"),
         ("BLMOVE q r LEFT LEFT 20.5", "*-1\r\n"),
         ("BLMPOP 20.5 1 q LEFT", "*-1\r\n"),
@@ -238,5 +261,34 @@ async fn a_wait_ends_on_the_clock_of_the_server() {
             waited >= Duration::from_millis(20_500) && waited < Duration::from_millis(21_000),
             "{waited:?}"
         );
+    }
+}
+
+/// No command uses the database when the stream expires.
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_a_group_learns_that_its_stream_expires() {
+    let server = Server::new();
+    let (mut reader, mut writer) = (Raw::embedded(&server), Raw::embedded(&server));
+    // The lifetime is set before the wait, or during it, by this command.
+    for (before, during) in [
+        ("EXPIRE x 50", "PING"),
+        ("PING", "EXPIRE x 50"),
+        ("EXPIRE x 1000", "EXPIRE x 50"),
+        ("EXPIRE x 10", "EXPIRE x 50"),
+        ("EXPIRE y 1000", "PEXPIRE x 50000"),
+    ] {
+        writer.line("XADD x 1-1 f v").await;
+        writer.line("XGROUP CREATE x g $").await;
+        writer.line("XGROUP CREATE y g $ MKSTREAM").await;
+        writer.line(before).await;
+        let started = Instant::now();
+        reader.send(&words("XREADGROUP GROUP g c BLOCK 0 STREAMS y x > >")).await;
+        while !writer.line("CLIENT LIST").await.contains("flags=b") {
+            tokio::task::yield_now().await;
+        }
+        writer.line(during).await;
+        let reply = reader.receive().await.expect("a reply");
+        assert_eq!(reply, b"-UNBLOCKED the stream key no longer exists\r\n", "{before}, {during}");
+        assert_eq!(started.elapsed().as_secs(), 50, "{before}, {during}");
     }
 }

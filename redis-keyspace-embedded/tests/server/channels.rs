@@ -199,6 +199,52 @@ async fn a_paused_clock_tells_expiry() {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
+/// MOVE and COPY change a key of another database.
+#[tokio::test]
+async fn events_of_two_databases_come_in_the_order_of_a_real_server() {
+    let lines = "SET k v EX 100|COPY k l DB 1|COPY k l DB 1 REPLACE|COPY k l DB 1|MOVE k 1|MOVE k 1|SELECT 1|\
+                 COPY k m DB 0|MOVE k 0|HSET h f v|MOVE h 0|SELECT 0|COPY h h DB 1 REPLACE|FLUSHALL";
+    let mut seen = Vec::new();
+    for server in Running::both() {
+        let (mut listener, mut writer) = (server.connect().await, server.connect().await);
+        listener.call(&["PSUBSCRIBE", "__key*__:*"]).await.unwrap();
+        writer.line("CONFIG SET notify-keyspace-events KEAn").await;
+        let mut log = Vec::new();
+        for line in lines.split('|') {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            log.push(format!("{line}: {:?}", writer.line(&words.join(" ")).await));
+            writer.line("PUBLISH __key__:end x").await;
+            loop {
+                let event = listener.receive().await.unwrap();
+                let event = children(&event).1[2..].concat().escape_ascii().to_string();
+                if event.contains("__key__:end") {
+                    break;
+                }
+                log.push(event);
+            }
+        }
+        seen.push(log);
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
+/// Only newer servers have lifetimes of fields.
+#[tokio::test(start_paused = true)]
+async fn lifetimes_of_fields_follow_a_hash_to_another_database() {
+    let server = Server::new();
+    let mut client = Raw::embedded(&server);
+    for (moves, database) in [("MOVE h 1", 1), ("SWAPDB 0 2", 2), ("COPY h h DB 3", 3)] {
+        client.line("SELECT 0").await;
+        client.line("HSET h f v g w").await;
+        assert_eq!(client.line("HEXPIRE h 60 FIELDS 1 f").await, "*1\r\n:1\r\n");
+        client.line(moves).await;
+        client.line(&format!("SELECT {database}")).await;
+        assert_eq!(client.line("HTTL h FIELDS 1 f").await, "*1\r\n:60\r\n", "{moves}");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(client.line("HKEYS h").await, "*1\r\n$1\r\ng\r\n", "{moves}");
+    }
+}
+
 /// Notifications are off until they are configured.
 #[tokio::test]
 async fn changes_of_keys_are_not_told_by_default() {

@@ -15,6 +15,7 @@ mod differential;
 mod driver;
 mod faults;
 mod floats;
+mod idle;
 mod introspection;
 mod output;
 mod races;

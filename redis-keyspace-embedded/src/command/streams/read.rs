@@ -8,7 +8,7 @@ use super::groups::CONSUMER_CREATED;
 use super::parse::entry_id;
 use super::{count_or_all, entries, id, no_group, owned, read_stream};
 use crate::command::arguments::{integer, option};
-use crate::command::blocking::wait;
+use crate::command::blocking::{milliseconds, wait};
 use crate::command::context::{Context, Nesting, Spec, command};
 use crate::command::flags::NO_KEYS;
 use crate::db::Db;
@@ -101,12 +101,6 @@ impl<'a> ReadOptions<'a> {
         }
         Err(Failure::SYNTAX)
     }
-}
-
-fn milliseconds(text: &[u8]) -> Result<Option<Duration>, Failure> {
-    let timeout = integer(text).map_err(|_| Failure::new("ERR timeout is not an integer or out of range"))?;
-    let timeout = u64::try_from(timeout).map_err(|_| Failure::new("ERR timeout is negative"))?;
-    Ok((timeout > 0).then(|| Duration::from_millis(timeout)))
 }
 
 fn xread(context: &mut Context<'_>, arguments: &[Bytes], name: &str) -> Answer {
