@@ -16,6 +16,15 @@ use crate::sync::lock;
 /// and EXEC it applies when a command is queued. For a fault when the transaction is executed, use
 /// `on("EXEC")`.
 ///
+/// # Scripts
+///
+/// Only an [error](Self::error) with [`on`](Self::on) also applies to the commands that a
+/// [registered script](crate::Server::register_script) calls: the script gets the error. All other
+/// faults apply only to commands that a client sends. A client may send a script in place of a
+/// command: `redis-keyspace` does so for many writes, for example to set a lifetime in the same
+/// step. Such a fault then never applies. Use `on("EVALSHA")`, and assert in the test that
+/// [`hits`](FaultGuard::hits) is not 0.
+///
 /// ```
 /// use redis_keyspace_embedded::{Fault, Server};
 ///
@@ -97,6 +106,9 @@ impl Fault {
 
     /// Limits the fault to commands with this name, case-insensitively. For a subcommand, pass its
     /// first word.
+    ///
+    /// Only [errors](Self::error) also apply to commands that a script calls; see
+    /// [scripts](Self#scripts).
     ///
     /// ```
     /// # use redis_keyspace_embedded::Fault;
@@ -201,6 +213,20 @@ impl Faults {
 
     /// Returns the first fault that applies to this command, and counts the hit.
     pub(crate) fn meet(&self, command: &[u8]) -> Option<FaultKind> {
+        self.meet_if(command, |_| true)
+    }
+
+    /// Returns the error of the first fault that applies to this command of a script, and counts
+    /// the hit.
+    pub(crate) fn meet_in_script(&self, command: &[u8]) -> Option<Bytes> {
+        let is_error = |fault: &Fault| fault.command.is_some() && matches!(fault.kind, FaultKind::Error(_));
+        match self.meet_if(command, is_error)? {
+            FaultKind::Error(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn meet_if(&self, command: &[u8], is_selected: impl Fn(&Fault) -> bool) -> Option<FaultKind> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -209,6 +235,7 @@ impl Faults {
             let named = active.fault.command.as_ref();
             active.fault.times != Some(0)
                 && named.is_none_or(|name| name.as_bytes().eq_ignore_ascii_case(command))
+                && is_selected(&active.fault)
         })?;
         met.hits.fetch_add(1, Ordering::Relaxed);
         met.fault.times = met.fault.times.map(|times| times.saturating_sub(1));

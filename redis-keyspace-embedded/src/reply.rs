@@ -2,10 +2,14 @@
 
 use bytes::Bytes;
 
+use crate::number::format_double;
+
 /// A reply of the server, before it is encoded for the protocol version of the connection.
 ///
 /// Scripts registered with [`Server::register_script`](crate::Server::register_script) receive
-/// replies of this type from the commands they call, and return one.
+/// replies of this type from the commands they call, and return one. As in Lua, the replies that
+/// they receive have the form of RESP2, whatever the protocol of the connection: HGETALL returns an
+/// [`Array`](Self::Array) of fields and values, and ZSCORE a [`Bulk`](Self::Bulk).
 ///
 /// ```
 /// use redis_keyspace_embedded::Reply;
@@ -99,6 +103,21 @@ impl Reply {
 
     pub(crate) fn flag(yes: bool) -> Self {
         Self::Integer(i64::from(yes))
+    }
+
+    /// Converts a reply into the form that Lua sees by default: that of RESP2.
+    pub(crate) fn for_script(self) -> Self {
+        let all = |replies: Vec<Self>| replies.into_iter().map(Self::for_script).collect();
+        match self {
+            Self::NilArray => Self::Nil,
+            Self::Double(number) => Self::bulk(format_double(number)),
+            Self::Verbatim(text) => Self::Bulk(text),
+            Self::Array(items) | Self::Set(items) | Self::Push(items) => Self::Array(all(items)),
+            Self::Map(pairs) => {
+                Self::Array(pairs.into_iter().flat_map(<[Self; 2]>::from).map(Self::for_script).collect())
+            }
+            reply => reply,
+        }
     }
 
     pub(crate) fn bulk_or_nil(data: Option<Bytes>) -> Self {

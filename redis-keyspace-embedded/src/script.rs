@@ -29,8 +29,8 @@ pub(crate) struct Scripts {
     loaded: HashSet<String>,
     /// Functions by their names.
     functions: HashMap<String, Arc<Script>>,
-    /// The names of the libraries that FUNCTION LOAD accepted.
-    libraries: HashSet<String>,
+    /// The texts of the libraries that FUNCTION LOAD accepted, by their names.
+    libraries: HashMap<String, Bytes>,
 }
 
 impl Scripts {
@@ -42,10 +42,11 @@ impl Scripts {
         self.functions.insert(name.to_owned(), function);
     }
 
-    /// Returns a registered function.
+    /// Returns a registered function if a library with its name was loaded.
     pub(crate) fn function(&self, name: &[u8]) -> Result<Arc<Script>, Failure> {
-        let function = str::from_utf8(name).ok().and_then(|name| self.functions.get(name)).cloned();
-        function.ok_or(Failure::new("ERR Function not found"))
+        let function = str::from_utf8(name).ok().and_then(|name| self.functions.get(name));
+        let is_loaded = self.libraries.values().any(|text| contains(text, name));
+        function.filter(|_| is_loaded).cloned().ok_or(Failure::new("ERR Function not found"))
     }
 
     /// Accepts a library, whose functions are registered separately. Returns its name.
@@ -65,9 +66,10 @@ impl Scripts {
         if name.is_empty() {
             return Err(Failure::new("ERR Library name was not given"));
         }
-        if !self.libraries.insert(name.to_owned()) && !replaces {
+        if self.libraries.contains_key(name) && !replaces {
             return Err(Failure::text(format!("ERR Library '{name}' already exists")));
         }
+        self.libraries.insert(name.to_owned(), Bytes::copy_from_slice(text));
         Ok(name.to_owned())
     }
 
@@ -138,7 +140,10 @@ impl<'c, 'a> ScriptContext<'c, 'a> {
 impl ScriptContext<'_, '_> {
     /// Executes a command in the database that the connection of the script has selected.
     ///
-    /// If the command fails, the reply is [`Reply::Error`].
+    /// If the command fails, the reply is [`Reply::Error`]. As in Lua, other replies have the form
+    /// of RESP2, whatever the protocol of the connection: a map is an [`Array`](Reply::Array) of
+    /// keys and values, a set an array, a floating-point number a [`Bulk`](Reply::Bulk), and a
+    /// missing value or array [`Nil`](Reply::Nil).
     ///
     /// ```
     /// # use redis_keyspace_embedded::{Reply, Server};
@@ -185,6 +190,11 @@ impl std::fmt::Debug for ScriptContext<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ScriptContext").finish_non_exhaustive()
     }
+}
+
+/// Whether a part of `text` is `name`.
+fn contains(text: &[u8], name: &[u8]) -> bool {
+    !name.is_empty() && text.windows(name.len()).any(|part| part == name)
 }
 
 /// Returns the name of a script: the SHA-1 of its text in lower-case hexadecimal.

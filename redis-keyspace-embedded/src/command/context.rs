@@ -14,6 +14,7 @@ use super::flags::KeyPositions;
 use crate::client::Client;
 use crate::db::Db;
 use crate::reply::{Answer, Failure, Reply};
+use crate::resp::Protocol;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::statistics::Totals;
@@ -192,6 +193,12 @@ impl<'a> Context<'a> {
     /// Returns the smallest size of a reply that does not fit into the output of the connection.
     pub(super) fn output_limit(&self) -> usize {
         self.shared.output_limits.of(self.client.subscribed).hard()
+    }
+
+    /// Returns the protocol version that the shape of a reply depends on. A script sees replies as
+    /// under RESP2, as in Lua.
+    pub(super) fn protocol(&self) -> Protocol {
+        if self.nesting == Nesting::Script { Protocol::Resp2 } else { self.client.protocol }
     }
 
     /// Returns the counters that are never reset.

@@ -73,21 +73,31 @@ impl ScriptHost for Context<'_> {
                 "ERR Write commands are not allowed from read-only scripts."
             }
             Ok(spec) => {
-                let reply = self.execute(spec, arguments);
+                let fault = arguments.first().and_then(|name| self.shared.faults.meet_in_script(name));
+                if let Some(text) = fault {
+                    return self.refused(text);
+                }
+                let reply = self.execute(spec, arguments).for_script();
                 if let Reply::Error(text) = &reply {
                     self.script_errors.insert(text.clone());
                 }
                 return reply;
             }
         };
-        let text = Bytes::from_static(refused.as_bytes());
-        self.state.statistics.count_error(&text);
-        self.script_errors.insert(text.clone());
-        Reply::Error(text)
+        self.refused(Bytes::from_static(refused.as_bytes()))
     }
 
     fn now_ms(&self) -> i64 {
         self.now
+    }
+}
+
+impl Context<'_> {
+    /// Counts the error of a command that the running script must not execute. Returns the reply.
+    fn refused(&mut self, text: Bytes) -> Reply {
+        self.state.statistics.count_error(&text);
+        self.script_errors.insert(text.clone());
+        Reply::Error(text)
     }
 }
 

@@ -109,8 +109,10 @@ impl Server {
         self.shared.state().scripts.register(text.as_ref(), Arc::new(script));
     }
 
-    /// Registers a function that FCALL runs under this name. FUNCTION LOAD accepts every library,
-    /// and does not read its functions, because the server does not run Lua.
+    /// Registers a function that FCALL runs under this name, in place of the Lua function.
+    ///
+    /// As on a real server, FCALL finds it only after FUNCTION LOAD. The server does not run Lua:
+    /// the loaded library must only contain the name somewhere in its text.
     ///
     /// The function runs as a [registered script](Self::register_script) does.
     ///

@@ -21,6 +21,28 @@ async fn errors_by_name_and_number() {
 }
 
 #[tokio::test]
+async fn an_error_by_name_also_applies_to_commands_of_scripts() {
+    const TEXT: &str = "return redis.pcall('INCR', KEYS[1])";
+    let server = Server::new();
+    server.register_script(TEXT, |script, keys, _| script.call(&[&b"INCR"[..], &keys[0]]));
+    let mut connection = Raw::embedded(&server);
+    let others = [Fault::delay(Duration::from_secs(3600)), Fault::stall(), Fault::close_before()];
+    let others =
+        others.into_iter().chain([Fault::close_after()]).map(|fault| server.inject(fault.on("INCR")));
+    let others: Vec<_> = others.collect();
+    let full = server.inject(Fault::error("OOM command not allowed").on("incr").times(1));
+    let mut call = async || {
+        let reply = connection.call(&["EVAL", TEXT, "1", "n"]).await.unwrap();
+        String::from_utf8(reply).unwrap()
+    };
+    assert_eq!(call().await, "-OOM command not allowed\r\n");
+    assert_eq!(server.get(0, b"n"), None);
+    assert_eq!(call().await, ":1\r\n");
+    assert_eq!(full.hits(), 1);
+    assert!(others.iter().all(|fault| fault.hits() == 0));
+}
+
+#[tokio::test]
 async fn a_guard_ends_its_fault_unless_kept() {
     let server = Server::new();
     let mut connection = Raw::embedded(&server);

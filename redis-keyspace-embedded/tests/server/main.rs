@@ -22,5 +22,6 @@ mod races;
 mod random;
 mod raw;
 mod scans;
+mod scripted;
 mod served;
 mod streams;

@@ -209,8 +209,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             _ => &[],
         };
         let words: Vec<&[u8]> = [self.command, self.key].into_iter().chain(range.iter().copied()).collect();
-        let mut elements = Vec::new();
-        flatten(self.call(&words)?, &mut elements);
+        let elements = strings(self.call(&words)?);
         if elements.is_empty() {
             return Ok((None, Vec::new()));
         }
@@ -401,20 +400,11 @@ fn digest(bytes: &[u8]) -> Vec<u8> {
     Sha1::from(bytes).digest().to_string().into_bytes()
 }
 
-/// Appends the strings of a reply to a command that reads a whole collection.
-fn flatten(reply: Reply, out: &mut Vec<Bytes>) {
-    match reply {
-        Reply::Bulk(bytes) => out.push(bytes),
-        Reply::Double(score) => out.push(score.to_string().into()),
-        Reply::Array(parts) | Reply::Set(parts) => parts.into_iter().for_each(|part| flatten(part, out)),
-        Reply::Map(pairs) => {
-            for (field, value) in pairs {
-                flatten(field, out);
-                flatten(value, out);
-            }
-        }
-        _ => {}
-    }
+/// Returns the strings in the reply to a command that reads a whole collection.
+fn strings(reply: Reply) -> Vec<Bytes> {
+    let Reply::Array(parts) = reply else { return Vec::new() };
+    let string = |part| if let Reply::Bulk(bytes) = part { Some(bytes) } else { None };
+    parts.into_iter().filter_map(string).collect()
 }
 
 fn bytes(reply: Reply) -> Result<Option<Vec<u8>>, Reply> {

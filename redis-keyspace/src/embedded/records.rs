@@ -29,7 +29,7 @@ pub(super) fn register(server: &Server) {
         }
         if !is_same {
             let there = call(script, &[b"HGETALL", key])?;
-            return Ok(Reply::Array(vec![Reply::Integer(0), flat(there)]));
+            return Ok(Reply::Array(vec![Reply::Integer(0), there]));
         }
         let starts = !millis.is_empty() && (&renews[..] == b"1" || is_absent);
         let mut rest = commands;
@@ -142,16 +142,6 @@ fn words(count: &[u8]) -> Result<usize, Reply> {
 
 fn split(words: &[Bytes], count: usize) -> Result<(&[Bytes], &[Bytes]), Reply> {
     words.split_at_checked(count).ok_or_else(|| Reply::error("ERR the script takes more words"))
-}
-
-/// Returns a map as the list that a script gets.
-fn flat(reply: Reply) -> Reply {
-    match reply {
-        Reply::Map(pairs) => {
-            Reply::Array(pairs.into_iter().flat_map(|(field, value)| [field, value]).collect())
-        }
-        reply => reply,
-    }
 }
 
 fn unexpected() -> Reply {

@@ -76,12 +76,12 @@ pub(super) fn register(server: &Server) {
         };
         let mut least: Option<(u64, u64)> = None;
         for group in groups {
-            let Reply::Map(facts) = group else { continue };
+            let Reply::Array(facts) = group else { continue };
             let fact = |name: &str| {
-                let mut facts = facts.iter();
-                facts
-                    .find(|(fact, _)| matches!(fact, Reply::Bulk(fact) if fact == name))
-                    .map(|(_, value)| value)
+                facts.chunks_exact(2).find_map(|pair| match pair {
+                    [Reply::Bulk(fact), value] if fact == name => Some(value),
+                    _ => None,
+                })
             };
             let mut id = fact("last-delivered-id").and_then(parts);
             if let (Some(Reply::Integer(1..)), Some(Reply::Bulk(name))) = (fact("pending"), fact("name"))

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::PATIENCE;
 
-/// A reply, in RESP2's terms.
+/// A reply, in RESP2's terms. A map of RESP3 is an array; its other new types are not supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// A null bulk string or a null array.
@@ -47,7 +47,7 @@ impl fmt::Display for Reply {
 trait Stream: Read + Write + Send + fmt::Debug {}
 impl<T: Read + Write + Send + fmt::Debug> Stream for T {}
 
-/// A blocking RESP2 connection. Every read and write times out after [`PATIENCE`].
+/// A blocking connection. Every read and write times out after [`PATIENCE`].
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<Box<dyn Stream>>,
@@ -127,6 +127,11 @@ impl Client {
                 Err(_) => Ok(Reply::Nil),
                 Ok(len) => (0..len).map(|_| self.receive()).collect::<io::Result<_>>().map(Reply::Array),
             },
+            "_" => Ok(Reply::Nil),
+            "%" => {
+                let pairs = usize::try_from(number()?).map_err(|_| io::ErrorKind::InvalidData)?;
+                (0..2 * pairs).map(|_| self.receive()).collect::<io::Result<_>>().map(Reply::Array)
+            }
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }

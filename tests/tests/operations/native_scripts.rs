@@ -85,16 +85,19 @@ struct Keys {
     dead: fn(id: u32) -> Stream<Text>,
 }
 
+/// A command in words.
+pub(crate) type Words = Vec<Vec<u8>>;
+
 /// One call of a script, as the library sends it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Run {
-    script: Vec<u8>,
-    keys: Vec<Vec<u8>>,
-    arguments: Vec<Vec<u8>>,
+pub(crate) struct Run {
+    pub(crate) script: Vec<u8>,
+    pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) arguments: Vec<Vec<u8>>,
 }
 
 impl Run {
-    fn command(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn command(&self) -> Words {
         let head = [b"EVAL".to_vec(), self.script.clone(), self.keys.len().to_string().into_bytes()];
         head.into_iter().chain(self.keys.iter().chain(&self.arguments).cloned()).collect()
     }
@@ -257,14 +260,27 @@ async fn use_transactions(redis: &Redis) {
 /// Records the calls that the library sends: one of each kind, and some that differ in an option.
 fn recorded(real: &mut Client) -> Vec<Run> {
     let server = Server::builder().log_commands(100_000).build();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    // With a plain login, no command replaces a script.
-    let redis = Redis::builder().embedded(server.clone()).login(LoginMode::Plain).build().unwrap();
-    runtime.block_on(redis.scope(use_scripts(&redis)));
+    record(&server, async |redis| use_scripts(&redis).await);
     let _rejecting = server.inject(Fault::error("NOPERM no permission to run MULTI").on("MULTI"));
     let redis = Redis::builder().embedded(server.clone()).client_name("without-multi").build().unwrap();
-    runtime.block_on(use_transactions(&redis));
+    paused().block_on(use_transactions(&redis));
+    logged(&server, real)
+}
+
+fn paused() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+/// Runs operations on a server that logs its commands.
+pub(crate) fn record(server: &Server, operations: impl AsyncFnOnce(Redis)) {
+    // With a plain login, no command replaces a script.
+    let redis = Redis::builder().embedded(server.clone()).login(LoginMode::Plain).build().unwrap();
+    paused().block_on(redis.scope(operations(redis.clone())));
+}
+
+/// Returns the calls of scripts in the log of a server. `real` is a server that knows the digests
+/// of scripts.
+pub(crate) fn logged(server: &Server, real: &mut Client) -> Vec<Run> {
     let log = server.command_log();
     let mut texts = BTreeMap::new();
     for logged in &log {
@@ -407,14 +423,14 @@ impl Foreign {
     }
 }
 
-fn call_all(client: &mut Client, commands: &[Vec<Vec<u8>>]) -> Vec<Reply> {
+pub(crate) fn call_all(client: &mut Client, commands: &[Words]) -> Vec<Reply> {
     for command in commands {
         client.send(command).unwrap();
     }
     commands.iter().map(|_| client.receive().unwrap()).collect()
 }
 
-fn words(command: &[&[u8]]) -> Vec<Vec<u8>> {
+pub(crate) fn words(command: &[&[u8]]) -> Words {
     command.iter().map(|word| word.to_vec()).collect()
 }
 
@@ -430,6 +446,7 @@ fn content(client: &mut Client, keys: &[Vec<u8>]) -> Vec<Reply> {
                 words(&[b"LRANGE", key, b"0", b"-1"]),
                 words(&[b"SCARD", key]),
                 words(&[b"ZRANGE", key, b"0", b"-1"]),
+                words(&[b"XRANGE", key, b"-", b"+"]),
             ]
         })
         .collect();
@@ -487,7 +504,7 @@ fn with_time(reply: Reply) -> Seen {
     Seen { replies: Reply::Array(replies), now }
 }
 
-fn shown(reply: &Reply) -> String {
+pub(crate) fn shown(reply: &Reply) -> String {
     match reply {
         Reply::Bytes(bytes) => format!("\"{}\"", bytes.escape_ascii()),
         Reply::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
@@ -495,26 +512,46 @@ fn shown(reply: &Reply) -> String {
     }
 }
 
-struct Servers {
-    clients: [Client; 2],
-    cases: usize,
-    differences: Vec<String>,
+/// The two servers, and the differences between them.
+pub(crate) struct Servers {
+    pub(crate) clients: [Client; 2],
+    pub(crate) cases: usize,
+    pub(crate) differences: Vec<String>,
     _running: (Listener, RealServer),
 }
 
 impl Servers {
     /// Runs one script after another one, with a change between them.
     fn compare(&mut self, first: Option<&Run>, key: usize, foreign: &Foreign, run: &Run) {
-        let mut seen = Vec::new();
-        let started = Instant::now();
         let change = foreign.commands(&run.keys[key]); // once: it may contain the time
-        for client in &mut self.clients {
-            client.call(&["FLUSHALL"]).unwrap();
+        let prepare = |client: &mut Client| {
             if let Some(first) = first {
                 client.call(&first.command()).unwrap();
                 freshen(client, &run.keys);
             }
             call_all(client, &change);
+        };
+        let after = || {
+            let first = first.map(spelled);
+            format!("{first:?} and {foreign:?} at key {key}")
+        };
+        self.compare_after(prepare, after, run, |client| content(client, &run.keys));
+    }
+
+    /// Runs a script on a prepared server. Compares its reply, the lifetimes of its keys, and what
+    /// `content` reads.
+    pub(crate) fn compare_after(
+        &mut self,
+        prepare: impl Fn(&mut Client),
+        after: impl Fn() -> String,
+        run: &Run,
+        content: impl Fn(&mut Client) -> Vec<Reply>,
+    ) {
+        let mut seen = Vec::new();
+        let started = Instant::now();
+        for client in &mut self.clients {
+            client.call(&["FLUSHALL"]).unwrap();
+            prepare(client);
             // In one transaction, so no time passes between the script and the check of lifetimes.
             let mut commands = vec![words(&[b"MULTI"]), run.command()];
             commands.extend(run.keys.iter().map(|key| words(&[b"PTTL", key])));
@@ -522,7 +559,7 @@ impl Servers {
             let Seen { replies, now } =
                 with_time(call_all(client, &commands).pop().expect("the reply to EXEC"));
             let mut all = vec![replies];
-            all.extend(content(client, &run.keys));
+            all.extend(content(client));
             seen.push(Seen { replies: Reply::Array(all), now });
         }
         self.cases += 1;
@@ -530,19 +567,22 @@ impl Servers {
         let tolerance = Duration::from_secs(2) + started.elapsed();
         let comparison = Comparison { now: [ours.now, theirs.now], tolerance };
         if !comparison.alike(&ours.replies, &theirs.replies) {
-            let show = |run: &Run| {
-                let words = run.arguments.iter().map(|word| word.escape_ascii().to_string());
-                words.collect::<Vec<_>>().join(" ")
-            };
             self.differences.push(format!(
-                "{} after {:?} and {foreign:?} at key {key} of {:?}\n  native {}\n  Lua    {}",
-                show(run),
-                first.map(show),
+                "{} after {} of {:?}\n  native {}\n  Lua    {}",
+                spelled(run),
+                after(),
                 run.keys.iter().map(|key| key.escape_ascii().to_string()).collect::<Vec<_>>(),
                 shown(&ours.replies),
                 shown(&theirs.replies),
             ));
         }
+    }
+
+    /// Panics if there are differences.
+    pub(crate) fn finish(self) {
+        let Self { cases, differences, .. } = self;
+        let shown = differences.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+        assert!(differences.is_empty(), "{} of {cases} differ:\n{shown}", differences.len());
     }
 
     /// Returns the names of the fields that a call leaves in hashes, with the index of the key.
@@ -563,26 +603,37 @@ impl Servers {
     }
 }
 
-/// Starts a server of each kind that runs the scripts, and returns the calls that the library sent.
-fn start() -> (Vec<Run>, Servers) {
+fn spelled(run: &Run) -> String {
+    let words = run.arguments.iter().map(|word| word.escape_ascii().to_string());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Starts a server of each kind that runs the scripts.
+pub(crate) fn start_servers(real: RealServer) -> (Server, Servers) {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
     });
-    let real = RealServer::start();
-    let mut theirs = Client::unix(&real.socket()).unwrap();
-    let runs = recorded(&mut theirs);
+    let theirs = Client::unix(&real.socket()).unwrap();
     // Not the server of the recording, because its clock is paused.
     let embedded = Server::new();
     drop(Redis::with_embedded_server(embedded.clone()));
+    let listener = RUNTIME.block_on(embedded.listen()).unwrap();
+    let ours = Client::tcp(listener.addr().expect("a TCP address")).unwrap();
+    let servers =
+        Servers { clients: [ours, theirs], cases: 0, differences: Vec::new(), _running: (listener, real) };
+    (embedded, servers)
+}
+
+/// Starts the servers, and returns the calls that the library sent, too.
+pub(crate) fn start() -> (Vec<Run>, Servers) {
+    let (embedded, mut servers) = start_servers(RealServer::start());
+    let theirs = &mut servers.clients[1];
+    let runs = recorded(theirs);
     let scripts: BTreeSet<_> = runs.iter().map(|run| &run.script).collect();
     let digest = |script: &&Vec<u8>| theirs.call(&[b"SCRIPT", &b"LOAD"[..], script]).unwrap().to_string();
     let mut digests: Vec<_> = scripts.iter().map(digest).collect();
     digests.sort();
     assert_eq!(digests, embedded.registered_scripts(), "exactly the native scripts are called");
-    let listener = RUNTIME.block_on(embedded.listen()).unwrap();
-    let ours = Client::tcp(listener.addr().expect("a TCP address")).unwrap();
-    let servers =
-        Servers { clients: [ours, theirs], cases: 0, differences: Vec::new(), _running: (listener, real) };
     (runs, servers)
 }
 
@@ -705,8 +756,22 @@ fn native_scripts_match_their_lua() {
             }
         }
     }
-    let Servers { cases, differences, .. } = servers;
-    println!("{cases} cases of {} runs", runs.len());
-    let shown = differences.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
-    assert!(differences.is_empty(), "{} of {cases} differ:\n{shown}", differences.len());
+    println!("{} cases of {} runs", servers.cases, runs.len());
+    servers.finish();
+}
+
+/// The commands of a script do not reply in the types of RESP3.
+#[test]
+fn native_scripts_match_their_lua_under_resp3() {
+    let (runs, mut servers) = start();
+    for client in &mut servers.clients {
+        client.call(&["HELLO", "3"]).unwrap();
+    }
+    for run in &runs {
+        servers.compare(None, 0, &Foreign::Nothing, run);
+        for first in runs.iter().filter(|first| first.keys.first() == run.keys.first()) {
+            servers.compare(Some(first), 0, &Foreign::Nothing, run);
+        }
+    }
+    servers.finish();
 }

@@ -7,7 +7,7 @@ pub(super) mod search;
 use bytes::Bytes;
 
 use super::arguments::{float, option};
-use super::context::{Context, Nesting};
+use super::context::Context;
 use crate::geohash::Position;
 use crate::reply::{Failure, Reply};
 use crate::resp::{Protocol, encoded};
@@ -41,16 +41,13 @@ enum Coordinates {
     Text,
     /// Numbers of RESP3. Other numbers are printed with fewer digits.
     Encoded,
-    /// Numbers, for a script.
-    Number,
 }
 
 impl Coordinates {
     fn of(context: &Context<'_>) -> Self {
-        match (context.client.protocol, context.nesting) {
-            (Protocol::Resp2, _) => Self::Text,
-            (Protocol::Resp3, Nesting::Script) => Self::Number,
-            (Protocol::Resp3, _) => Self::Encoded,
+        match context.protocol() {
+            Protocol::Resp2 => Self::Text,
+            Protocol::Resp3 => Self::Encoded,
         }
     }
 
@@ -64,7 +61,6 @@ impl Coordinates {
             match self {
                 Self::Text => Reply::bulk(text()),
                 Self::Encoded => encoded(Bytes::from(format!(",{}\r\n", text()))),
-                Self::Number => Reply::Double(number),
             }
         };
         Reply::Array(vec![number(position.longitude), number(position.latitude)])

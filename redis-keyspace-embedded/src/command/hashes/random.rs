@@ -31,7 +31,7 @@ fn hrandfield(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
     if with_values && count.unsigned_abs() > i64::MAX.unsigned_abs() / 2 {
         return Err(Failure::new("ERR value is out of range"));
     }
-    let nested = context.client.protocol == Protocol::Resp3;
+    let nested = context.protocol() == Protocol::Resp3;
     let sample = Sample::of(count, limit);
     let Some(hash) = read(context, key)? else { return Ok(Reply::Array(Vec::new())) };
     let all: Vec<(&Bytes, &Bytes)> = hash.iter().collect();

@@ -233,7 +233,7 @@ impl<'a> WeightedInputs<'a> {
 }
 
 fn combine(context: &mut Context<'_>, arguments: &[Bytes], operation: Operation, name: &str) -> Answer {
-    let protocol = context.client.protocol;
+    let protocol = context.protocol();
     let call = WeightedInputs::parse(context, arguments, operation, name)?;
     let found = call.run();
     let found = found.iter().map(|(member, score)| (member, *score));

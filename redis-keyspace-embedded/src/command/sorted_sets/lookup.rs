@@ -88,7 +88,7 @@ fn zrandmember(context: &mut Context<'_>, arguments: &[Bytes]) -> Answer {
         return Err(Failure::new("ERR value is out of range"));
     }
     let seed = context.state.next_random();
-    let protocol = context.client.protocol;
+    let protocol = context.protocol();
     let sample = Sample::of(count, context.output_limit());
     let Some(sorted) = read(context, key)? else { return Ok(Reply::Array(Vec::new())) };
     let chosen = places(sample, sorted.len(), seed).filter_map(|rank| at(sorted, rank));

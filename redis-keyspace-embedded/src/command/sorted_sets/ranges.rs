@@ -140,7 +140,7 @@ impl<'a> ZrangeQuery<'a> {
 fn zrange(context: &mut Context<'_>, arguments: &[Bytes], by: Option<By>, step: Option<Step>) -> Answer {
     let ([key], rest) = first(arguments)?;
     let query = ZrangeQuery::parse(rest, by, step, false)?;
-    let protocol = context.client.protocol;
+    let protocol = context.protocol();
     let Some(sorted) = read(context, key)? else { return Ok(Reply::Array(Vec::new())) };
     let found = query.run(sorted);
     Ok(if query.has_scores { with_scores(found, protocol) } else { members(found) })

@@ -89,7 +89,7 @@ fn zpop(context: &mut Context<'_>, arguments: &[Bytes], from: Step) -> Answer {
         [key, count] => (key, Some(positive(count)?)),
         _ => return Err(Failure::SYNTAX),
     };
-    let is_nested = count.is_some() && context.client.protocol == Protocol::Resp3;
+    let is_nested = count.is_some() && context.protocol() == Protocol::Resp3;
     let popped = pop(context.db()?, key, from, count.unwrap_or(1))?.unwrap_or_default();
     Ok(if is_nested { pairs(borrowed(&popped)) } else { flat(borrowed(&popped)) })
 }

@@ -109,7 +109,7 @@ fn xread(context: &mut Context<'_>, arguments: &[Bytes], name: &str) -> Answer {
     for (key, text) in keys.iter().zip(ids) {
         places.push(place(read_stream(context, key)?, key, text, reader.as_ref())?);
     }
-    let (now, protocol) = (context.now, context.client.protocol);
+    let (now, protocol) = (context.now, context.protocol());
     let db = context.db()?;
     let mut found = Vec::new();
     for (key, from) in keys.iter().zip(&places) {
