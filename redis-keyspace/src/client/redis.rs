@@ -2,10 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use rustc_hash::FxHashMap;
 use tokio::runtime::{Handle, Id};
 
@@ -213,18 +213,20 @@ impl Redis {
             (self.inner.bindings.swap(Arc::default()), std::mem::take(&mut *lock(&self.inner.pools)))
         };
         let here = Handle::try_current().ok().map(|runtime| runtime.id());
+        let mut closing = Vec::new();
         for ((_, runtime), kept) in &pools {
             let pool = kept.pool.pool();
-            // If all users of the pool are keyspaces of this handle, it is not shared.
-            let ours = pools.values().filter(|other| Arc::ptr_eq(other.pool.pool(), pool)).count();
-            if pool.refs.load(Ordering::Relaxed) == ours && !pool.is_orphaned() {
+            // Unless it is the last reference, other keyspaces or handles use the pool.
+            if kept.pool.release() && !pool.is_orphaned() {
                 let closed = pool.close();
                 // Another runtime may not be running, so waiting for it could block.
                 if here == Some(*runtime) {
-                    closed.await;
+                    closing.push(closed);
                 }
             }
         }
+        // All are closed by now, even if the caller stops waiting.
+        join_all(closing).await;
     }
 
     pub(crate) fn as_pinned(&self) -> Pinned {

@@ -31,7 +31,7 @@ pub(crate) struct Pool {
     pub(crate) settings: Arc<Settings>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) facts: Arc<ServerFacts>,
-    /// How many references to the pool exist.
+    /// How many references to the pool are counted.
     pub(crate) refs: AtomicUsize,
     /// How many of the references belong to keyspaces.
     pub(crate) keyspaces: AtomicUsize,

@@ -1,7 +1,7 @@
 //! All pools of the process. Equal configurations share a pool.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Weak};
 
 use tokio::runtime::{Handle, Id};
@@ -34,11 +34,16 @@ fn reads_of(settings: &Settings) -> Arc<DatabaseReads> {
 }
 
 /// A counted reference to a pool. The pool closes when the last reference is dropped.
+///
+/// A handle that is closed releases its references, because they may live on: in the handles of its
+/// tenants, in subscriptions, in guards, and in commands that wait.
 pub(crate) struct PoolRef {
     pool: Arc<Pool>,
     runtime: Id,
     /// Whether a keyspace holds the reference, instead of a handle for its own commands.
     of_keyspace: bool,
+    /// Whether the reference is not counted any more.
+    is_released: AtomicBool,
 }
 
 impl PoolRef {
@@ -53,7 +58,7 @@ impl PoolRef {
         });
         pool.refs.fetch_add(1, Ordering::Relaxed);
         pool.keyspaces.fetch_add(usize::from(of_keyspace), Ordering::Relaxed);
-        Self { pool, runtime: runtime.id(), of_keyspace }
+        Self { pool, runtime: runtime.id(), of_keyspace, is_released: AtomicBool::new(false) }
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
@@ -64,19 +69,30 @@ impl PoolRef {
     pub(crate) fn runtime(&self) -> Id {
         self.runtime
     }
-}
 
-impl Drop for PoolRef {
-    fn drop(&mut self) {
+    /// Stops counting the reference. Returns whether it was the last one that was counted: then no
+    /// later caller obtains the pool, so it can be closed.
+    pub(crate) fn release(&self) -> bool {
         // Hold the lock, so that no caller obtains the pool while it is being removed.
         let mut pools = lock(&POOLS);
+        if self.is_released.swap(true, Ordering::Relaxed) {
+            return false;
+        }
         self.pool.keyspaces.fetch_sub(usize::from(self.of_keyspace), Ordering::Relaxed);
         let last = self.pool.refs.fetch_sub(1, Ordering::Relaxed) == 1;
         // The settings contain the password, and possibly an embedded server or a pool of the
         // application. Drop them too.
         let key = (Arc::clone(&self.pool.settings), self.runtime);
+        // The entry is of this pool: another one gets the place only after this.
         let gone = if last { pools.remove_entry(&key) } else { None };
-        drop(pools); // release the lock first: dropping the pool may take time
+        drop(pools); // release the lock first: dropping the settings may take time
         drop(gone);
+        last
+    }
+}
+
+impl Drop for PoolRef {
+    fn drop(&mut self) {
+        self.release();
     }
 }

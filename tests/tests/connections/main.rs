@@ -1,6 +1,7 @@
 //! Handles, pools and connections, and commands while a server is unavailable.
 
 mod breaker;
+mod closing;
 mod credentials;
 mod degrading;
 mod disabled;
