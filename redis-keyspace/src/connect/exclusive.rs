@@ -1,19 +1,26 @@
 //! Exclusive connections, driven by the `redis` crate.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bb8_redis::bb8;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo};
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
 
 use super::atomicity::Atomicity;
 use super::attempt::{Attempt, Origin};
+use super::credentials::IssuedCredentials;
 use super::login::Login;
 use super::open::open;
-use super::reauthentication::authenticate_idle;
+use super::reauthentication::{authenticate_idle, newer_credentials};
 use crate::error::Error;
+use crate::sync::lock;
+
+/// The shortest time that the check of an idle connection may take.
+const SHORTEST_CHECK: Duration = Duration::from_millis(200);
 
 pub(crate) struct Exclusive {
     pub(super) connection: MultiplexedConnection,
@@ -24,8 +31,9 @@ pub(crate) struct Exclusive {
     generation: u64,
     /// The number of the credentials that a provider returned for it.
     issued: Option<u64>,
-    /// Whether it did not answer.
-    is_silent: bool,
+    /// When its check began, while it is checked. Still set afterwards if the caller stopped
+    /// waiting: the connection may be silent.
+    checked_since: Option<Instant>,
     /// Whether its last user left it in a state that the next one can't use.
     pub(super) is_modified: bool,
 }
@@ -72,19 +80,67 @@ impl Exclusive {
             last_used: Instant::now(),
             generation,
             issued: issued.map(|issued| issued.number()),
-            is_silent: false,
+            checked_since: None,
             is_modified: false,
         })
     }
 
     fn is_usable(&self) -> bool {
-        !self.is_silent && !self.is_modified && !self.driver.is_finished()
+        self.checked_since.is_none() && !self.is_modified && !self.driver.is_finished()
     }
 }
 
 /// The bb8 manager of exclusive connections.
 pub(crate) struct ExclusiveManager {
-    pub(crate) origin: Origin,
+    origin: Origin,
+    /// When the connection was last used that was last found silent. Connections that were not used
+    /// since then are probably silent too: network devices drop idle connections, and callers get
+    /// the latest one first.
+    distrusted: Mutex<Option<Instant>>,
+}
+
+impl ExclusiveManager {
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self { origin, distrusted: Mutex::default() }
+    }
+
+    /// How long an idle connection may take to answer. As on a lane, it is a part of the timeout:
+    /// the rest is for another connection.
+    fn limit(&self) -> Duration {
+        let settings = &self.origin.settings;
+        (settings.timeout / 5).max(SHORTEST_CHECK).min(settings.connect_timeout)
+    }
+
+    fn distrust(&self, last_used: Instant) {
+        let mut distrusted = lock(&self.distrusted);
+        *distrusted = distrusted.max(Some(last_used));
+    }
+
+    fn is_distrusted(&self, exclusive: &Exclusive) -> bool {
+        lock(&self.distrusted).is_some_and(|distrusted| exclusive.last_used <= distrusted)
+    }
+
+    /// Asks the server on a connection that was idle for long, or whose credentials have changed.
+    async fn check(
+        &self,
+        exclusive: &mut Exclusive,
+        newer: Option<Arc<IssuedCredentials>>,
+    ) -> Result<(), Error> {
+        let limit = self.limit();
+        if let Some(newer) = newer {
+            authenticate_idle(&mut exclusive.connection, &newer, &self.origin, limit).await?;
+            exclusive.issued = Some(newer.number());
+        }
+        let idle = exclusive.last_used.elapsed();
+        if self.origin.settings.ping_interval.is_some_and(|interval| idle > interval) {
+            let ping = redis::cmd("PING");
+            let probe = ping.query_async::<()>(&mut exclusive.connection);
+            let Ok(Ok(())) = timeout(limit, probe).await else {
+                return Err(Error::connection_lost("no reply to PING after an idle period"));
+            };
+        }
+        Ok(())
+    }
 }
 
 impl bb8::ManageConnection for ExclusiveManager {
@@ -102,26 +158,29 @@ impl bb8::ManageConnection for ExclusiveManager {
         if !exclusive.is_usable() || exclusive.generation != self.origin.facts.generation() {
             return Err(Error::connection_lost("found broken in the pool"));
         }
-        exclusive.issued =
-            authenticate_idle(&mut exclusive.connection, exclusive.issued, &self.origin).await?;
-        let idle = exclusive.last_used.elapsed();
-        if self.origin.settings.ping_interval.is_some_and(|interval| idle > interval) {
-            let ping = redis::cmd("PING");
-            let probe = ping.query_async::<()>(&mut exclusive.connection);
-            let limit = self.origin.settings.connect_timeout;
-            let Ok(Ok(())) = tokio::time::timeout(limit, probe).await else {
-                exclusive.is_silent = true;
-                return Err(Error::connection_lost("no reply to PING after an idle period"));
-            };
+        if self.is_distrusted(exclusive) {
+            return Err(Error::connection_lost("idle for longer than a connection that was silent"));
         }
-        Ok(())
+        let newer = newer_credentials(exclusive.issued, &self.origin).await;
+        exclusive.checked_since = Some(Instant::now());
+        let outcome = self.check(exclusive, newer).await;
+        exclusive.checked_since = None;
+        if outcome.as_ref().is_err_and(Error::is_connection_lost) {
+            self.distrust(exclusive.last_used);
+        }
+        outcome
     }
 
     fn has_broken(&self, connection: &mut Attempt<Exclusive>) -> bool {
         match connection {
             Attempt::Connected(exclusive) => {
-                // bb8 counts every connection that it does not keep as broken.
-                if exclusive.is_modified && !exclusive.is_silent && !exclusive.driver.is_finished() {
+                if let Some(since) = exclusive.checked_since {
+                    // With a short timeout, the limit of the check never passes.
+                    if since.elapsed() >= self.origin.settings.timeout / 2 {
+                        self.distrust(exclusive.last_used);
+                    }
+                } else if exclusive.is_modified && !exclusive.driver.is_finished() {
+                    // bb8 counts every connection that it does not keep as broken.
                     self.origin.facts.modified_connections.fetch_add(1, Ordering::Relaxed);
                 }
                 !exclusive.is_usable()

@@ -68,7 +68,7 @@ impl Own {
             .idle_timeout(IDLE)
             // The connection that was used last is the least likely to be broken.
             .queue_strategy(bb8::QueueStrategy::Lifo)
-            .build_unchecked(ExclusiveManager { origin: origin.clone() });
+            .build_unchecked(ExclusiveManager::new(origin.clone()));
         Self {
             origin,
             lanes: pool,

@@ -1,11 +1,11 @@
 //! The connections of raw access.
 
 use std::fmt;
-use std::time::Instant;
 
 use bb8_redis::bb8;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
+use tokio::time::Instant;
 
 use super::atomicity::SendPlan;
 use super::attempt::Attempt;

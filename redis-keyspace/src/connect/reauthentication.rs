@@ -73,16 +73,24 @@ async fn authenticate(lane: &LaneRef, credentials: &Credentials, deadline: Deadl
     }
 }
 
-/// Logs an idle exclusive connection in again, if its provider has returned other credentials than
-/// those with this number, or if they are due to be replaced. Returns the new number.
-pub(super) async fn authenticate_idle(
-    connection: &mut MultiplexedConnection,
+/// Returns the credentials with which an idle exclusive connection must log in again, if its
+/// provider has returned other ones than those with this number. Calls the provider if they are due
+/// to be replaced.
+pub(super) async fn newer_credentials(
     number: Option<u64>,
     origin: &Origin,
-) -> Result<Option<u64>, Error> {
-    let (Some(old), Some(cache)) = (number, &origin.facts.credentials) else { return Ok(number) };
-    let limit = origin.settings.connect_timeout;
-    let Some(newer) = cache.newer_for_idle(old, limit).await else { return Ok(number) };
+) -> Option<Arc<IssuedCredentials>> {
+    let cache = origin.facts.credentials.as_ref()?;
+    cache.newer_for_idle(number?, origin.settings.connect_timeout).await
+}
+
+/// Logs an idle exclusive connection in again, within a limit.
+pub(super) async fn authenticate_idle(
+    connection: &mut MultiplexedConnection,
+    newer: &IssuedCredentials,
+    origin: &Origin,
+    limit: Duration,
+) -> Result<(), Error> {
     let mut command = redis::cmd("AUTH");
     command.arg(newer.credentials().username()).arg(newer.credentials().password().expose());
     let late = |_| Err(Error::connection_lost("no reply to AUTH"));
@@ -92,8 +100,10 @@ pub(super) async fn authenticate_idle(
         reply.map_err(|error| Error::server(error.code().unwrap_or("ERR")))
     });
     let outcome = outcome.await.unwrap_or_else(late);
-    note_reauthentication(outcome.as_ref().err(), &newer, cache, &origin.facts.server_name());
-    outcome.map(|()| Some(newer.number()))
+    if let Some(cache) = &origin.facts.credentials {
+        note_reauthentication(outcome.as_ref().err(), newer, cache, &origin.facts.server_name());
+    }
+    outcome
 }
 
 /// Records the outcome of an `AUTH`. The connection keeps its user if the server rejects it.

@@ -1,11 +1,15 @@
 //! Connections that stay open but silent, and connection attempts that outlive their callers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use redis_keyspace::raw::RawConnection;
 use redis_keyspace::stats::PoolStatus;
 use redis_keyspace::{Counter, Keyspace, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{Fault, PATIENCE, Proxy, RealServer, eventually, require_command, within};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -244,7 +248,7 @@ fn an_old_failure_fails_no_later_command() {
         let redis = builder.retries(0).connect_timeout(SILENCE * 3 / 2).build().unwrap();
         proxy.set(Fault::BlackHole);
         assert!(Keys::text(1).get().on(&redis).await.unwrap_err().is_unavailable());
-        let raw = |mut connection: redis_keyspace::raw::RawConnection| async move {
+        let raw = |mut connection: RawConnection| async move {
             redis::cmd("PING").query_async::<()>(&mut connection).await
         };
         redis.raw(raw).await.unwrap_err();
@@ -274,6 +278,74 @@ fn an_abandoned_attempt_frees_its_slot() {
         let stats = &redis.stats().connections[0];
         assert_eq!((stats.status, stats.connects), (PoolStatus::Ready, 1));
     });
+}
+
+/// Opens exclusive connections, which are idle afterwards.
+async fn idle_exclusives(redis: &Redis, count: u32) {
+    eventually("the connections are open", async || {
+        let everyone = Arc::new(Barrier::new(usize::try_from(count).unwrap()));
+        let mut tasks = JoinSet::new();
+        for _ in 0..count {
+            let (redis, everyone) = (redis.clone(), Arc::clone(&everyone));
+            tasks.spawn(async move {
+                let hold = |connection: RawConnection| async move {
+                    let _ = tokio::time::timeout(BRIEF, everyone.wait()).await;
+                    drop(connection);
+                    Ok(())
+                };
+                // A busy machine may miss the deadline.
+                let _ = redis.raw(hold).await;
+            });
+        }
+        tasks.join_all().await;
+        redis.stats().connections[0].exclusive_connections_idle == count
+    })
+    .await;
+}
+
+async fn database_size(redis: &Redis) -> redis_keyspace::Result<i64> {
+    redis.raw(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut connection).await }).await
+}
+
+/// The deadline of the callers passes before the check of the connection ends.
+#[test]
+fn an_idle_exclusive_connection_that_is_silent_fails_few_callers() {
+    within(PATIENCE, async {
+        let (_server, proxy, builder) = proxied();
+        let builder = builder.timeout(BRIEF / 2).connect_timeout(MINUTE).exclusive_connections(3);
+        let redis = builder.ping_interval(Duration::from_nanos(1)).build().unwrap();
+        idle_exclusives(&redis, 3).await;
+        (0..3).for_each(|_| proxy.on("PING", Fault::BlackHole));
+        eventually("another connection is used", async || database_size(&redis).await.is_ok()).await;
+    });
+}
+
+/// The others were idle for longer, so they are not tried.
+#[test]
+fn idle_exclusive_connections_behind_a_silent_one_are_not_used() {
+    within(PATIENCE, async {
+        let (_server, proxy, builder) = proxied();
+        let builder = builder.timeout(5 * SILENCE).connect_timeout(MINUTE).exclusive_connections(3);
+        let redis = builder.ping_interval(Duration::from_nanos(1)).build().unwrap();
+        idle_exclusives(&redis, 3).await;
+        let before = redis.stats().connections[0].exclusive_connections_closed;
+        proxy.on("PING", Fault::BlackHole);
+        eventually("another connection is used", async || database_size(&redis).await.is_ok()).await;
+        let after = redis.stats().connections[0].exclusive_connections_closed;
+        assert!(after.invalid - before.invalid >= 3, "all idle connections are closed: {after:?}");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_exclusive_connection_costs_a_part_of_the_timeout() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).timeout(5 * SILENCE).build().unwrap();
+    database_size(&redis).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    let silent = server.inject(redis_keyspace_embedded::Fault::stall().on("PING"));
+    let start = tokio::time::Instant::now();
+    database_size(&redis).await.unwrap();
+    assert_eq!((silent.hits(), start.elapsed().as_secs()), (1, SILENCE.as_secs()));
 }
 
 #[test]
@@ -356,15 +428,21 @@ async fn pings_of_an_idle_hour(configure: impl FnOnce(RedisBuilder) -> RedisBuil
     let raw = || redis.raw(|mut c| async move { redis::cmd("DBSIZE").query_async::<i64>(&mut c).await });
     Keys::text(1).set("x").ttl(MINUTE * 600).on(&redis).await.unwrap();
     raw().await.unwrap();
-    let pings = || server.command_log().iter().filter(|logged| logged.arguments[0] == "PING").count();
+    let log = || server.command_log().into_iter();
+    let pings = |connection: Option<u64>| {
+        let is_of = |of| connection.is_none_or(|connection| connection == of);
+        log().filter(|logged| logged.arguments[0] == "PING" && is_of(logged.connection)).count()
+    };
     tokio::time::sleep(MINUTE * 60).await;
-    let idle = pings();
-    // After an hour, the exclusive connection is closed; a shorter pause keeps it.
+    let idle = pings(None);
     raw().await.unwrap();
+    let exclusive =
+        log().filter(|logged| logged.arguments[0] == "DBSIZE").last().map(|logged| logged.connection);
     tokio::time::sleep(MINUTE).await;
-    let before = pings();
+    // The shared connections may send some at the same time.
+    let before = pings(exclusive);
     raw().await.unwrap();
-    (idle, pings() - before)
+    (idle, pings(exclusive) - before)
 }
 
 #[tokio::test(start_paused = true)]
