@@ -236,7 +236,8 @@ impl RedisBuilder {
     ///
     /// The first pauses are shorter, and all pauses have jitter, so that many processes do not
     /// connect at the same moment. Commands work again within a second after the server is back,
-    /// after an outage of any length.
+    /// after an outage of any length. If an attempt then fails for another reason, such as a wrong
+    /// password, the breaker closes too, and commands report that reason.
     ///
     /// The attempts end when the last handle of the pool is dropped. They also stop when no command
     /// has failed at the open breaker for a minute; then the next command tries to connect itself.

@@ -123,12 +123,24 @@ impl Breaker {
         if self.quiet.load(Ordering::Acquire) {
             return;
         }
-        let mut state = self.lock();
-        let was_open = std::mem::take(&mut *state).open;
-        self.quiet.store(true, Ordering::Release);
-        drop(state);
-        if let Some(open) = was_open {
+        if let Some(open) = self.close(self.lock()) {
             event!(info, "circuit breaker closed: the server is back", after = ?open.since.elapsed());
+        }
+    }
+
+    /// Forgets all failures. Returns the state of the breaker if it was open.
+    fn close(&self, mut state: MutexGuard<'_, Failures>) -> Option<Open> {
+        self.quiet.store(true, Ordering::Release);
+        std::mem::take(&mut *state).open
+    }
+
+    /// Records that an attempt to connect failed, but not because of the server. An open breaker
+    /// closes: waiting for the server would not help, and commands must report this error.
+    fn failed_otherwise(&self, cause: &Error) {
+        let state = self.lock();
+        let is_open = state.open.is_some();
+        if is_open && self.close(state).is_some() {
+            event!(info, "circuit breaker closed: connecting fails for another reason", error = %cause);
         }
     }
 
@@ -144,10 +156,17 @@ impl Breaker {
     }
 
     fn count(&self, cause: &Error, is_loss: bool) -> bool {
-        // Other errors, such as a wrong password, are not failures of the server.
-        let is_the_servers =
-            matches!(cause.kind(), ErrorKind::Unavailable | ErrorKind::ConnectionLost | ErrorKind::Timeout);
-        if !is_the_servers || self.settings.failures == 0 {
+        match cause.kind() {
+            ErrorKind::Unavailable | ErrorKind::ConnectionLost | ErrorKind::Timeout => {}
+            // The server may still be down.
+            ErrorKind::PoolBusy => return false,
+            // Such as a wrong password.
+            _ => {
+                self.failed_otherwise(cause);
+                return false;
+            }
+        }
+        if self.settings.failures == 0 {
             return false;
         }
         let mut state = self.lock();
@@ -282,6 +301,19 @@ mod tests {
         assert!(breaker.failed(&Error::new(ErrorKind::Unavailable, "no")));
         let never = Breaker::new(BreakerSettings { failures: 0, ..BreakerSettings::default() }, "h:1".into());
         assert!((0..100).all(|_| !never.failed(&lost())) && never.admit().is_ok());
+    }
+
+    #[test]
+    fn an_open_breaker_does_not_hide_errors_of_the_program() {
+        for kind in [ErrorKind::AuthenticationFailed, ErrorKind::Configuration, ErrorKind::Server] {
+            let breaker = Breaker::new(BreakerSettings::new(2, Duration::from_secs(1)), "h:1".into());
+            assert!(!breaker.failed(&lost()) && !breaker.failed(&Error::new(kind, "no")));
+            assert!(breaker.failed(&lost()), "it closes only if it is open");
+            assert!(!breaker.failed(&Error::new(ErrorKind::PoolBusy, "no")) && breaker.admit().is_err());
+            assert!(!breaker.failed(&Error::new(kind, "no")));
+            assert!(breaker.admit().is_ok() && breaker.state() == BreakerState::Closed, "{kind:?}");
+            assert!(!breaker.wants_probe() && !breaker.failed(&lost()) && breaker.failed(&lost()));
+        }
     }
 
     #[test]

@@ -223,6 +223,41 @@ fn only_server_faults_count_as_failures() {
     });
 }
 
+/// Waits until commands report that the server rejects the login.
+async fn wait_for_rejection(redis: &Redis) {
+    let rejected = async || {
+        let error = Keys::text(1).get().on(redis).await.unwrap_err();
+        assert!(error.is_breaker_open() || error.kind() == ErrorKind::AuthenticationFailed, "{error}");
+        !error.is_breaker_open()
+    };
+    eventually("the breaker does not hide the rejection", rejected).await;
+    assert!(rejected().await && rejected().await);
+    assert_eq!(state(redis), BreakerState::Closed);
+}
+
+/// The server comes back with another password.
+#[test]
+fn a_rejected_login_ends_an_outage() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        server.refuse_connections(true);
+        let redis = one_lane(Redis::builder().embedded(server.clone()));
+        open(&redis).await;
+        server.inject(Injected::error("WRONGPASS invalid username-password pair").on("HELLO")).keep();
+        server.refuse_connections(false);
+        wait_for_rejection(&redis).await;
+
+        let server = RealServer::start();
+        let proxy = Proxy::start(server.address());
+        let redis = one_lane(Redis::builder().url(&server.url_through(&proxy)).unwrap());
+        proxy.refuse(true);
+        open(&redis).await;
+        assert_eq!(server.redis_cli(&["CONFIG", "SET", "requirepass", "hunter2"]), "OK");
+        proxy.refuse(false);
+        wait_for_rejection(&redis).await;
+    });
+}
+
 #[test]
 fn without_a_breaker_every_command_is_attempted() {
     within(PATIENCE, async {
