@@ -126,7 +126,7 @@ impl ExternalPool {
         if self.has_transactions.load(Ordering::Relaxed) {
             return Ok(Atomicity::default());
         }
-        if let Some(atomicity) = facts.logins.plain() {
+        if let Some(atomicity) = facts.logins.plain().and_then(|login| login.atomicity) {
             return Ok(atomicity);
         }
         let Some(no_multi) = self.refusal("MULTI", &Request::Atomic(Vec::new()), db, deadline).await? else {
@@ -140,7 +140,7 @@ impl ExternalPool {
         if closes {
             // Remember this, because each attempt costs a connection. Permissions may change, so
             // error replies are not remembered.
-            facts.logins.found_plain(atomicity.clone());
+            facts.logins.found_plain(Some(atomicity.clone()));
         }
         Ok(atomicity)
     }

@@ -29,8 +29,15 @@ struct LoginState {
     had_full_login: bool,
     /// How many full logins ended with a closed connection since the last other outcome.
     closed_in_a_row: u32,
-    /// When the plain login was last found to be needed, and what the server accepts with it.
-    plain: Option<(Instant, Atomicity)>,
+    /// When the plain login was last found to be needed, and what is known about it.
+    plain: Option<(Instant, PlainLogin)>,
+}
+
+/// What is known about a plain login that is needed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PlainLogin {
+    /// What the server accepts with it. `None` if each connection must find out again.
+    pub(super) atomicity: Option<Atomicity>,
 }
 
 impl LoginHistory {
@@ -55,17 +62,20 @@ impl LoginHistory {
         }
     }
 
-    /// Records that the login must be plain, and what the server accepts with it.
-    pub(super) fn found_plain(&self, atomicity: Atomicity) {
-        lock(&self.state).plain = Some((Instant::now(), atomicity));
+    /// Records that the login must be plain, and what the server accepts with it. Pass `None` for
+    /// what must not be remembered.
+    pub(super) fn found_plain(&self, atomicity: Option<Atomicity>) {
+        let mut state = lock(&self.state);
+        // Further connections do not put off the next full login.
+        let known = state.plain.as_ref().map(|(at, _)| *at).filter(|at| at.elapsed() < PLAIN_FOR);
+        state.plain = Some((known.unwrap_or_else(Instant::now), PlainLogin { atomicity }));
     }
 
-    /// Returns what the server accepts with a plain login, if the plain login was recently found to
-    /// be needed.
-    pub(super) fn plain(&self) -> Option<Atomicity> {
+    /// Returns what is known about the plain login, if it was recently found to be needed.
+    pub(super) fn plain(&self) -> Option<PlainLogin> {
         let state = lock(&self.state);
-        let (at, atomicity) = state.plain.as_ref()?;
-        (at.elapsed() < PLAIN_FOR).then(|| atomicity.clone())
+        let (at, login) = state.plain.as_ref()?;
+        (at.elapsed() < PLAIN_FOR).then(|| login.clone())
     }
 
     /// Whether the next login must be a full one.
@@ -88,9 +98,13 @@ mod tests {
         let history = LoginHistory::default();
         assert!(history.is_full_login_due() && !history.is_plain());
         assert!(history.closed(), "a pool that never had a full login falls back at once");
-        history.found_plain(Atomicity::default());
-        assert!(history.plain().is_some() && history.is_plain() && !history.is_full_login_due());
-        tokio::time::advance(PLAIN_FOR).await;
+        history.found_plain(None);
+        assert!(history.plain().is_some_and(|login| login.atomicity.is_none()));
+        assert!(history.is_plain() && !history.is_full_login_due());
+        tokio::time::advance(PLAIN_FOR / 2).await;
+        history.found_plain(Some(Atomicity::default()));
+        assert!(history.plain().is_some_and(|login| login.atomicity.is_some()));
+        tokio::time::advance(PLAIN_FOR / 2).await;
         assert!(history.plain().is_none() && history.is_full_login_due());
         // Until the full login succeeds, connections may be plain.
         assert!(history.is_plain());
@@ -106,7 +120,7 @@ mod tests {
         // The server is down, which explains the closed connections.
         history.failed();
         assert_eq!([history.closed(), history.closed(), history.closed()], [false, false, true]);
-        history.found_plain(Atomicity::default());
+        history.found_plain(None);
         tokio::time::advance(PLAIN_FOR).await;
         history.failed();
         assert!(history.closed(), "it fell back before");

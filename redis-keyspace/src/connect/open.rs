@@ -5,6 +5,8 @@
 //! connections find out whether CLUSTER, MULTI and EVAL work. The pool remembers the result, so
 //! that later connections need only one attempt.
 
+use std::time::Duration;
+
 use futures_util::future::join;
 use tokio::time::timeout;
 
@@ -72,29 +74,33 @@ fn is_rejected<T>(outcome: &Result<T, Error>) -> bool {
 /// Opens a connection and logs it in with the user and the password of the settings.
 async fn open_with(settings: &Settings, facts: &ServerFacts) -> Result<(ByteStream, Login), Error> {
     let history = &facts.logins;
-    if let Some(atomicity) = history.plain() {
+    let remembered = history.plain();
+    let is_plain = remembered.is_some() || settings.login == LoginMode::Plain;
+    if let Some(atomicity) = remembered.and_then(|login| login.atomicity) {
         let (stream, mut login) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
         login.server.is_cluster = facts.is_cluster();
         check_cluster(settings, facts, &login)?;
         login.server.atomicity = atomicity;
         return Ok((stream, login));
     }
-    let connection = match settings.login {
-        LoginMode::Plain => plain(settings, facts).await.map_err(LoginFailure::into_error)?,
-        LoginMode::Auto | LoginMode::Minimal => match detect(settings, facts).await? {
+    let connection = if is_plain {
+        plain(settings, facts).await.map_err(LoginFailure::into_error)?
+    } else {
+        match detect(settings, facts).await? {
             Detected::Full((stream, login)) => {
                 check_cluster(settings, facts, &login)?;
                 return Ok((stream, login));
             }
             Detected::Plain(connection) => connection,
-        },
+        }
     };
     let (stream, mut login) = connection;
-    let (is_cluster, atomicity) = join(find_cluster(settings, facts), find_atomicity(settings, facts)).await;
-    login.server.is_cluster = is_cluster?;
+    let (cluster, atomicity) = join(find_cluster(settings, facts), find_atomicity(settings, facts)).await;
+    let (Probed { value: is_cluster, is_certain: knows_cluster }, Probed { value: atomicity, is_certain }) =
+        (cluster?, atomicity?);
+    login.server.is_cluster = is_cluster;
     check_cluster(settings, facts, &login)?;
-    let atomicity = atomicity?;
-    history.found_plain(atomicity.clone());
+    history.found_plain((knows_cluster && is_certain).then(|| atomicity.clone()));
     event!(
         info,
         "logged in to Redis with a plain login",
@@ -203,31 +209,45 @@ async fn opened(
     Ok((stream, host))
 }
 
+/// What was found out about a server.
+struct Probed<T> {
+    value: T,
+    /// Whether it can be remembered. It rests on replies and closed connections, and not on a reply
+    /// that did not arrive in time.
+    is_certain: bool,
+}
+
+impl<T> Probed<T> {
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> Probed<U> {
+        Probed { value: map(self.value), is_certain: self.is_certain }
+    }
+}
+
 /// Finds out whether the server is a node of a cluster. A scan of one node would miss keys without
 /// an error.
-async fn find_cluster(settings: &Settings, facts: &ServerFacts) -> Result<bool, Error> {
+async fn find_cluster(settings: &Settings, facts: &ServerFacts) -> Result<Probed<bool>, Error> {
     if settings.cluster.is_some() || facts.is_cluster() {
-        return Ok(facts.is_cluster());
+        return Ok(Probed { value: facts.is_cluster(), is_certain: true });
     }
     let mut slots = Packet::new("CLUSTER", Keys::None);
     slots.args.push(b"SLOTS");
-    match refusal(settings, facts, "CLUSTER", &[slots]).await? {
-        None => Ok(true),
+    let mut found = refusal(settings, facts, "CLUSTER", &[slots]).await?;
+    if found.value.as_ref().is_some_and(|error| error.code() == Some("NOPERM")) {
         // A server that is no node of a cluster rejects this one, too.
-        Some(error) if error.code() == Some("NOPERM") => {
-            Ok(refusal(settings, facts, "ASKING", &[Packet::new("ASKING", Keys::None)]).await?.is_none())
-        }
-        Some(_) => Ok(false),
+        found = refusal(settings, facts, "ASKING", &[Packet::new("ASKING", Keys::None)]).await?;
     }
+    Ok(found.map(|refusal| refusal.is_none()))
 }
 
 /// Finds out which of MULTI and EVAL can be used. Each is tried on a separate connection, because
 /// that connection may be closed.
-async fn find_atomicity(settings: &Settings, facts: &ServerFacts) -> Result<Atomicity, Error> {
+async fn find_atomicity(settings: &Settings, facts: &ServerFacts) -> Result<Probed<Atomicity>, Error> {
     let multi = [Packet::new("MULTI", Keys::None), Packet::new("EXEC", Keys::None)];
-    Ok(Atomicity {
-        no_multi: refusal(settings, facts, "MULTI", &multi).await?,
-        no_scripts: refusal(settings, facts, "EVAL", &[script_probe()]).await?,
+    let multi = refusal(settings, facts, "MULTI", &multi).await?;
+    let scripts = refusal(settings, facts, "EVAL", &[script_probe()]).await?;
+    Ok(Probed {
+        value: Atomicity { no_multi: multi.value, no_scripts: scripts.value },
+        is_certain: multi.is_certain && scripts.is_certain,
     })
 }
 
@@ -237,16 +257,46 @@ async fn refusal(
     facts: &ServerFacts,
     name: &str,
     packets: &[Packet],
-) -> Result<Option<Error>, Error> {
+) -> Result<Probed<Option<Error>>, Error> {
+    // Some proxies never answer unknown commands. Leave time for the rest of the login.
+    let limit = settings.connect_timeout / 8;
+    let mut is_certain = true;
     // A single closed connection may be a coincidence.
     for _ in 0..2 {
         let (mut stream, _) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
-        // Some proxies never answer unknown commands. Leave time for the rest of the login.
-        match timeout(settings.connect_timeout / 8, probe(&mut stream, settings, packets)).await {
-            Ok(Ok(refusal)) => return Ok(refusal),
+        match timeout(limit, probe(&mut stream, settings, packets)).await {
+            Ok(Ok(refusal)) => return Ok(Probed { value: refusal, is_certain: true }),
             Ok(Err(LoginFailure::Failed(error))) => return Err(error),
-            Ok(Err(LoginFailure::Closed(_))) | Err(_) => {}
+            Ok(Err(LoginFailure::Closed(_))) => {}
+            Err(_) => {
+                check_pace(settings, facts, name, limit).await?;
+                is_certain = false;
+            }
         }
     }
-    Ok(Some(closed_by(name, &settings.endpoint.to_string())))
+    Ok(Probed { value: Some(closed_by(name, &settings.endpoint.to_string())), is_certain })
+}
+
+/// Fails if the server is too slow to decide whether it answers a command: on such a connection, it
+/// does not answer in time one that every proxy knows.
+async fn check_pace(
+    settings: &Settings,
+    facts: &ServerFacts,
+    name: &str,
+    limit: Duration,
+) -> Result<(), Error> {
+    let (mut stream, _) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
+    match timeout(limit, probe(&mut stream, settings, &[Packet::new("PING", Keys::None)])).await {
+        // An error is also a reply.
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(failure)) => Err(failure.into_error()),
+        Err(_) => Err(Error::new(
+            ErrorKind::Unavailable,
+            format!(
+                "{} is too slow to find out whether it accepts {name}: it did not answer PING within {limit:?}, an eighth of \
+                 `connect_timeout`",
+                settings.endpoint
+            ),
+        )),
+    }
 }

@@ -98,6 +98,61 @@ fn a_proxy_that_needs_a_plain_login_is_detected() {
     });
 }
 
+/// A server that is slow for a moment looks the same, so each connection finds it out again.
+#[test]
+fn a_proxy_that_never_answers_a_command_is_detected() {
+    on_both(async |address| {
+        let proxy = closing(address, &["HELLO", "CLIENT", "INFO"]);
+        proxy.named("MULTI", Fault::BlackHole);
+        let redis = through(&proxy).connect_timeout(Duration::from_secs(8)).build().unwrap();
+        // The server must answer PING within a second, which a busy machine may miss.
+        eventually("it connects", async || redis.connect().await.is_ok()).await;
+        let counted = redis.transaction((Keys::count(1).incr(), Keys::count(1).incr())).await.unwrap();
+        assert_eq!(counted, (1, 2));
+    });
+}
+
+/// On a paused clock, which needs connections in memory. Returns a handle with a plain login, and
+/// the number of commands with this name that the server has received.
+fn plain_and_paused() -> (Server, Redis, impl Fn(&str) -> usize) {
+    let server = Server::builder().log_commands(10_000).build();
+    let builder = Redis::builder().embedded(server.clone()).login(LoginMode::Plain).shared_connections(1);
+    // With a database, a plain login sends no PING.
+    let redis = builder.db(1).retries(0).build().unwrap();
+    let of = server.clone();
+    let sent = move |name: &str| of.command_log().iter().filter(|logged| logged.arguments[0] == name).count();
+    (server, redis, sent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_without_a_reply_is_not_remembered() {
+    let (server, redis, sent) = plain_and_paused();
+    let silent = server.inject(redis_keyspace_embedded::Fault::stall().on("MULTI"));
+    everything_works(&redis).await;
+    let hits = silent.hits();
+    assert!(hits >= 2 && sent("PING") > 0, "{hits}");
+    drop(silent);
+    server.disconnect_all();
+    eventually("it connects again", async || Keys::text(1).get().on(&redis).await.is_ok()).await;
+    let before = sent("EXEC");
+    redis.transaction((Keys::count(1).incr(), Keys::count(1).get())).await.unwrap();
+    assert_eq!(sent("EXEC"), before + 1, "transactions are sent as such");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_slow_for_a_moment_is_no_proxy() {
+    let (server, redis, sent) = plain_and_paused();
+    let slow = ["CLUSTER", "MULTI", "EVAL", "PING"].map(|name| {
+        server.inject(redis_keyspace_embedded::Fault::delay(Duration::from_millis(600)).on(name))
+    });
+    let error = redis.transaction((Keys::count(1).incr(), Keys::count(1).get())).await.unwrap_err();
+    assert!(error.is_unavailable() && error.to_string().contains("too slow to find out"), "{error}");
+    drop(slow);
+    let before = sent("EVAL");
+    redis.transaction((Keys::count(1).incr(), Keys::count(1).get())).await.unwrap();
+    assert_eq!(sent("EVAL"), before + 1, "only to find out whether scripts can run");
+}
+
 #[test]
 fn user_and_database_are_still_used() {
     within(PATIENCE, async {
