@@ -92,7 +92,8 @@ impl RedisBuilder {
     ///
     /// The function is called with a host and a port, before each new connection. It receives the
     /// configured addresses as well as those that the servers announce. It must not block. An
-    /// address that needs no translation is returned unchanged. IPv6 addresses have no brackets.
+    /// address that needs no translation is returned unchanged. IPv6 addresses have no brackets. If
+    /// it panics, the command fails with [`Configuration`](crate::ErrorKind::Configuration).
     ///
     /// The function also applies to keyspaces with their own server. It has no effect on unix
     /// sockets, in-process servers and [pools of the application](Self::pool).
@@ -232,6 +233,6 @@ mod tests {
         assert!(!same(&mapped, &other_map));
         assert!(!same(&nodes().cluster(true), &nodes().cluster(false)));
         let map = mapped.base.address_map.as_ref();
-        assert_eq!(map.map(|map| map.translate("h", 1)), Some(("h".to_owned(), 1)));
+        assert_eq!(map.map(|map| map.translate("h", 1).unwrap()), Some(("h".to_owned(), 1)));
     }
 }

@@ -129,6 +129,11 @@ impl Origin {
     pub(crate) fn search(&self) {
         let (settings, facts) = (Arc::downgrade(&self.settings), Arc::downgrade(&self.facts));
         let searching = search(settings, facts, self.runtime.clone(), Arc::clone(&self.trouble));
+        let guard = self.facts.search.guard();
+        let searching = async move {
+            let _guard = guard;
+            searching.await;
+        };
         self.facts.search.start(|| self.runtime.spawn(searching).abort_handle());
     }
 }

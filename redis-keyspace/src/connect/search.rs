@@ -62,6 +62,12 @@ impl Search {
         lock(&self.state).answered = Some((began, Instant::now()));
     }
 
+    /// Returns a guard for the task. If the task panics, another one can start. It runs code of the
+    /// application: log subscribers, and the manager of its pool.
+    pub(super) fn guard(self: &Arc<Self>) -> SearchGuard {
+        SearchGuard { search: Arc::clone(self) }
+    }
+
     /// Ends the task, because the pool is dropped.
     pub(super) fn end(&self) {
         let mut state = lock(&self.state);
@@ -98,6 +104,21 @@ impl Drop for Suspicion {
     }
 }
 
+/// A guard that the task of a search holds.
+pub(super) struct SearchGuard {
+    search: Arc<Search>,
+}
+
+impl Drop for SearchGuard {
+    fn drop(&mut self) {
+        // Otherwise the task has ended in order, or with the pool or its runtime. Another task may
+        // run already.
+        if std::thread::panicking() {
+            lock(&self.search.state).task = None;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +141,24 @@ mod tests {
         search.end();
         start();
         assert_eq!(tasks, 2);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_replaced() {
+        let search = Arc::<Search>::default();
+        let _suspect = search.suspect();
+        let guard = search.guard();
+        let panicking = tokio::spawn(async move {
+            let _guard = guard;
+            panic!("of the test");
+        });
+        search.start(|| panicking.abort_handle());
+        assert!(panicking.await.unwrap_err().is_panic());
+        let mut is_started = false;
+        search.start(|| {
+            is_started = true;
+            tokio::spawn(std::future::pending::<()>()).abort_handle()
+        });
+        assert!(is_started);
     }
 }

@@ -92,7 +92,7 @@ async fn connect_any(settings: &Settings, facts: &ServerFacts) -> Result<(TcpStr
         let endpoint = Endpoint::Tcp { host: host.clone(), port };
         let connected = match &settings.address_map {
             Some(map) => {
-                let (host, port) = map.translate(host, port);
+                let (host, port) = map.translate(host, port)?;
                 connect_tcp(&host, port).await
             }
             None => connect_tcp(host, port).await,

@@ -1,5 +1,7 @@
 //! Servers and connections that fail, hang or send invalid replies.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use redis_keyspace::error::Budget;
@@ -319,5 +321,30 @@ fn one_working_lane_is_enough() {
             stats.shared_connections < 4 && stats.breaker == redis_keyspace::stats::BreakerState::Closed,
             "{stats:?}"
         );
+    });
+}
+
+/// A panic in code of the application does not disable the pool.
+#[test]
+fn a_panic_in_the_address_map_is_an_error() {
+    within(PATIENCE, async {
+        let server = RealServer::start();
+        let panics = Arc::new(AtomicBool::new(true));
+        let flag = Arc::clone(&panics);
+        let redis = to(&server.url()).exclusive_connections(2).address_map(move |host, port| {
+            assert!(!flag.load(Ordering::Relaxed), "a panic of the test");
+            (host.to_owned(), port)
+        });
+        let redis = redis.build().unwrap();
+        let raw = || redis.raw(|mut c| async move { redis::cmd("PING").query_async::<()>(&mut c).await });
+        for _ in 0..5 {
+            for error in [Keys::text(1).get().on(&redis).await.unwrap_err(), raw().await.unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+                assert!(error.to_string().contains("`address_map` panicked"), "{error}");
+            }
+        }
+        panics.store(false, Ordering::Relaxed);
+        Keys::text(1).set("x").on(&redis).await.unwrap();
+        raw().await.unwrap();
     });
 }
