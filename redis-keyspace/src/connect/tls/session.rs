@@ -30,6 +30,8 @@ const INCOMING: usize = 17 * 1024;
 const DIRECT: usize = 16 * 1024;
 /// The most bytes in a record.
 const RECORD: usize = 16 * 1024;
+/// How much is read at most to find out why the peer has closed the connection.
+const LAST_WORDS: usize = 64 * 1024;
 
 /// An encrypted connection.
 #[derive(Debug)]
@@ -103,12 +105,13 @@ impl Session {
         self.records >= self.limit() / 10 * 9
     }
 
-    /// Passes received bytes to the session, which removes some of them.
-    fn decrypt(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
+    /// Passes received bytes to the session, which removes some of them. Returns how many: none
+    /// after the peer has ended the session.
+    fn decrypt(&mut self, incoming: &mut BytesMut) -> io::Result<usize> {
         let taken = self.connection.read_tls(&mut incoming.as_ref())?;
         incoming.advance(taken);
         let processed = self.connection.process_new_packets();
-        processed.map(drop).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        processed.map(|_| taken).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
@@ -260,16 +263,29 @@ impl TlsReader {
     }
 
     /// Returns why the peer has closed the connection, if it has sent the reason.
-    fn reason(&mut self) -> Option<io::Error> {
-        while self.socket.try_read_buf(&mut self.incoming).is_ok_and(|read| read > 0) {}
+    pub(super) fn reason(&mut self) -> Option<io::Error> {
+        while self.incoming.len() < LAST_WORDS
+            && self.socket.try_read_buf(&mut self.incoming).is_ok_and(|read| read > 0)
+        {}
         let mut session = lock(&self.shared.session);
         while !self.incoming.is_empty() {
-            if let Err(error) = session.decrypt(&mut self.incoming) {
-                return Some(error)
-                    .filter(|error| error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()));
+            match session.decrypt(&mut self.incoming) {
+                // The peer has ended the session before. It says nothing more.
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    return Some(error)
+                        .filter(|error| error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()));
+                }
             }
         }
         None
+    }
+
+    /// Waits until bytes have arrived.
+    #[cfg(test)]
+    pub(super) async fn arrival(&mut self) -> io::Result<()> {
+        self.socket.peek(&mut [0]).await.map(drop)
     }
 }
 

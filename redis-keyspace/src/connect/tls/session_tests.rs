@@ -144,6 +144,26 @@ async fn replies_are_read_although_a_write_has_failed() {
     assert_eq!(read(&mut reader).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }
 
+/// Bytes after the end of a session are never decrypted.
+#[tokio::test]
+async fn an_ended_session_has_no_further_reason() {
+    for is_over in [false, true] {
+        let (mut reader, _writer, mut server) = connected().await;
+        let expected: &[u8] = if is_over { b"" } else { b"reply" };
+        if is_over {
+            server.get_mut().1.send_close_notify();
+        } else {
+            server.write_all(expected).await.unwrap();
+        }
+        server.flush().await.unwrap();
+        assert_eq!(read(&mut reader).await.unwrap(), expected);
+        // A record that can't be decrypted.
+        server.get_mut().0.write_all(&[0x17, 3, 3, 0, 5, 1, 2, 3, 4, 5]).await.unwrap();
+        reader.arrival().await.unwrap();
+        assert_eq!(reader.reason().is_none(), is_over);
+    }
+}
+
 #[tokio::test]
 async fn long_writes_are_left_to_the_driver() {
     let (_reader, writer, _server) = connected().await;
