@@ -15,7 +15,7 @@ use super::facts::ServerRun;
 use super::lane::{Lane, Submitted};
 use super::manager::LaneManager;
 use super::raw::RawConnection;
-use super::slot::{Slot, fresh, to_connect};
+use super::slot::{Reviving, Slot, fresh, to_connect};
 use crate::config::Settings;
 use crate::error::{Budget, Error};
 use crate::protocol::{Merged, RefusedCommands, Replies, Reply, Request};
@@ -152,17 +152,14 @@ impl Own {
             return;
         }
         let Some(nth) = to_connect(&self.slots) else { return };
-        let Some(slot) = self.slots.get(nth) else { return };
-        if slot.mark_reviving() {
-            return;
-        }
-        let (slots, lanes, origin) = (Arc::clone(&self.slots), self.lanes.clone(), self.origin.clone());
-        tokio::spawn(async move {
-            if let Some(slot) = slots.get(nth) {
-                let deadline = Deadline::after(origin.settings.timeout);
+        let Some(reviving) = Reviving::start(&self.slots, nth) else { return };
+        let (lanes, origin) = (self.lanes.clone(), self.origin.clone());
+        // The runtime of the caller may end earlier.
+        self.origin.runtime().spawn(async move {
+            let deadline = Deadline::after(origin.settings.timeout);
+            if let Some(slot) = reviving.slot() {
                 // Later commands see whether it succeeded.
                 let _ = slot.lane(&lanes, &origin, deadline).await;
-                slot.unmark_reviving();
             }
         });
     }
@@ -280,7 +277,7 @@ impl Own {
         }
         let asked = Instant::now();
         let waiting = WaitingCaller::new(&self.waiting);
-        match timeout_at(deadline.at(), fresh(&self.exclusives, asked)).await {
+        match timeout_at(deadline.at(), fresh(&self.exclusives, asked, self.origin.runtime())).await {
             Ok(Ok(connection)) => match &*connection {
                 Attempt::Connected(_) => Ok(RawConnection::pooled(connection)),
                 Attempt::Failed(error, _) => Err(error.clone()),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use bb8_redis::bb8;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, Origin};
@@ -55,18 +57,65 @@ pub(crate) fn to_connect(slots: &[Slot]) -> Option<usize> {
     slots.iter().position(|slot| slot.open().is_none() && is_due(slot))
 }
 
-/// Returns a connection, or the failure of an attempt that was made after `asked`.
+/// Returns a connection, or the failure of an attempt that was made after `asked`. `home` is the
+/// runtime of the pool.
 pub(crate) async fn fresh<M, C>(
     pool: &bb8::Pool<M>,
     asked: Instant,
+    home: &Handle,
 ) -> Result<bb8::PooledConnection<'static, M>, bb8::RunError<M::Error>>
 where
     M: bb8::ManageConnection<Connection = Attempt<C>>,
 {
     loop {
-        let checked_out = pool.get_owned().await?;
+        let checked_out = check_out(pool, home).await?;
         if !matches!(&*checked_out, Attempt::Failed(_, at) if *at < asked) {
             return Ok(checked_out);
+        }
+    }
+}
+
+/// Checks a connection out. bb8 opens connections on the runtime of the caller, and they would end
+/// with it. So a caller on another runtime waits for a task on the runtime of the pool.
+async fn check_out<M: bb8::ManageConnection>(
+    pool: &bb8::Pool<M>,
+    home: &Handle,
+) -> Result<bb8::PooledConnection<'static, M>, bb8::RunError<M::Error>> {
+    if Handle::try_current().is_ok_and(|here| here.id() == home.id()) {
+        return pool.get_owned().await;
+    }
+    // The set ends the task if the caller stops waiting.
+    let (mut tasks, of_task) = (JoinSet::new(), pool.clone());
+    tasks.spawn_on(async move { of_task.get_owned().await }, home);
+    match tasks.join_next().await {
+        Some(Ok(outcome)) => outcome,
+        // The runtime of the pool has ended, and so have its connections.
+        _ => pool.get_owned().await,
+    }
+}
+
+/// Marks a slot as being connected in the background.
+pub(crate) struct Reviving {
+    slots: Arc<[Slot]>,
+    nth: usize,
+}
+
+impl Reviving {
+    /// Marks a slot, unless it is marked already.
+    pub(crate) fn start(slots: &Arc<[Slot]>, nth: usize) -> Option<Self> {
+        let is_marked = slots.get(nth)?.reviving.swap(true, Ordering::AcqRel);
+        (!is_marked).then(|| Self { slots: Arc::clone(slots), nth })
+    }
+
+    pub(crate) fn slot(&self) -> Option<&Slot> {
+        self.slots.get(self.nth)
+    }
+}
+
+impl Drop for Reviving {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot() {
+            slot.reviving.store(false, Ordering::Release);
         }
     }
 }
@@ -81,17 +130,6 @@ impl Slot {
     /// Returns the lane if it is open.
     pub(crate) fn open(&self) -> Option<Lane> {
         self.lane.load().as_ref().map(|held| &held.lane).filter(|lane| lane.is_open()).cloned()
-    }
-
-    /// Marks the slot as being connected in the background. Returns true if it was already marked;
-    /// otherwise the caller must connect it.
-    pub(crate) fn mark_reviving(&self) -> bool {
-        self.reviving.swap(true, Ordering::AcqRel)
-    }
-
-    /// Removes that mark when the task has ended.
-    pub(crate) fn unmark_reviving(&self) {
-        self.reviving.store(false, Ordering::Release);
     }
 
     /// Removes the lane from the slot.
@@ -149,7 +187,10 @@ impl Slot {
         // Return the broken lane to bb8 first, to make room for a new one.
         self.lane.store(None);
         let asked = Instant::now();
-        let checked_out = deadline.bound(Budget::Connect, fresh(lanes, asked)).await.map_err(explained)?;
+        let checked_out = deadline
+            .bound(Budget::Connect, fresh(lanes, asked, origin.runtime()))
+            .await
+            .map_err(explained)?;
         let Ok(checked_out) = checked_out else {
             return Err(deadline.passed(Budget::Connect));
         };

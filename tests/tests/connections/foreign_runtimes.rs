@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis_keyspace::{Counter, ErrorKind, Keyspace, Lock, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
-use redis_keyspace_tests::{PATIENCE, RealServer, eventually, within};
+use redis_keyspace_tests::{PATIENCE, Proxy, RealServer, eventually, within};
 use tokio::runtime::Runtime;
 
 /// The maximum duration of a request whose deadline passes.
@@ -139,6 +139,47 @@ fn a_guard_and_a_scan_outlive_their_runtime() {
             assert_eq!(found, 200);
         });
     });
+}
+
+/// Moves a command that waits for a connection to another runtime, which ends afterwards.
+fn connect_for_a_foreign_runtime(builder: RedisBuilder, refuse: impl Fn(bool)) {
+    let builder = builder.shared_connections(1).breaker(0, PATIENCE).timeout(PATIENCE);
+    let redis = builder.retries(100).retry_delay(Duration::from_millis(5)).build().unwrap();
+    let running =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let failed = || redis.stats().connections[0].failed_connects;
+    let (home, other) = (running(), running());
+    let mut command = Box::pin(Keys::hits(1).incr().on(&redis));
+    refuse(true);
+    home.block_on(async {
+        assert!(is_pending(&mut command).await);
+        eventually("the first attempt fails", async || failed() > 0).await;
+    });
+    other.block_on(async {
+        let allow = async {
+            eventually("the other runtime tries", async || failed() > 1).await;
+            refuse(false);
+        };
+        let (count, ()) = tokio::join!(command, allow);
+        assert_eq!(count.unwrap(), 1);
+    });
+    drop(other);
+    home.block_on(async {
+        assert_eq!(Keys::hits(1).incr().on(&redis).await.unwrap(), 2);
+        let stats = &redis.stats().connections[0];
+        assert_eq!((stats.connects, stats.lost_connections), (1, 0), "{stats:?}");
+    });
+}
+
+#[test]
+fn a_connection_belongs_to_the_runtime_of_its_pool() {
+    let server = Server::new();
+    let builder = Redis::builder().embedded(server.clone());
+    connect_for_a_foreign_runtime(builder, |refuses| server.refuse_connections(refuses));
+    let real = RealServer::start();
+    let proxy = Proxy::start(real.address());
+    let builder = Redis::builder().url(&real.url_through(&proxy)).unwrap();
+    connect_for_a_foreign_runtime(builder, |refuses| proxy.refuse(refuses));
 }
 
 #[test]
