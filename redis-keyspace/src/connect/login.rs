@@ -213,7 +213,9 @@ enum Answer {
 /// another spelling. In that case the error contains only the code.
 fn refused(said: &str, command: &str, settings: &Settings) -> Error {
     let essence = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
-    let repeats = settings.password.as_ref().is_some_and(|password| {
+    // Every text contains an empty one.
+    let password = settings.password.as_ref().filter(|password| !password.expose().is_empty());
+    let repeats = password.is_some_and(|password| {
         let essence_of_password = essence(password.expose());
         said.contains(password.expose())
             || (!essence_of_password.is_empty() && essence(said).contains(&essence_of_password))
@@ -347,6 +349,7 @@ impl<'s> Conversation<'s> {
 
         self.send(&out).await?;
         let (mut failure, mut server) = (None::<Error>, ServerInfo::default());
+        let mut has_room = true;
         for (command, answer) in expected {
             let said = match self.reply().await {
                 Ok(Reply::Error(said)) => said,
@@ -365,8 +368,9 @@ impl<'s> Conversation<'s> {
                     }
                     continue;
                 }
-                Err(other) => return Err(closed_after(failure, other)),
+                Err(other) => return Err(closed_after(failure, has_room, other)),
             };
+            has_room &= !said.contains("max number of clients");
             match answer {
                 Answer::Required => {
                     failure
@@ -468,13 +472,11 @@ impl<'s> Conversation<'s> {
 
 /// Returns the failure of a login whose connection broke after an error reply. A server without
 /// room for the connection sends an error and closes it. Some proxies do the same after an unknown
-/// command.
-fn closed_after(rejection: Option<Error>, broken: LoginFailure) -> LoginFailure {
+/// command. The text of the error does not show which it was if the password was omitted from it.
+fn closed_after(rejection: Option<Error>, has_room: bool, broken: LoginFailure) -> LoginFailure {
     let Some(error) = rejection else { return broken };
-    let is_about_command = is_unknown(&error)
-        && error.command() == Some("HELLO")
-        && !error.to_string().contains("max number of clients");
-    if is_about_command {
+    let is_about_command = is_unknown(&error) && error.command() == Some("HELLO");
+    if is_about_command && has_room {
         LoginFailure::Closed(error.unavailable())
     } else {
         LoginFailure::Failed(error.unavailable())
@@ -485,5 +487,23 @@ fn write_command(out: &mut Vec<u8>, arguments: &[&str]) {
     out.extend_from_slice(format!("*{}\r\n", arguments.len()).as_bytes());
     for argument in arguments {
         out.extend_from_slice(format!("${}\r\n{argument}\r\n", argument.len()).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_password(password: &str) -> Settings {
+        Settings { password: Some(Secret::new(password)), ..Settings::default() }
+    }
+
+    #[test]
+    fn only_a_password_is_omitted_from_an_error() {
+        let shown = |password| refused("ERR the disk is full", "HELLO", &with_password(password)).to_string();
+        assert!(shown("").contains("the disk is full") && shown("hunter2").contains("the disk is full"));
+        for password in ["disk", "is full", "dis-k", "f"] {
+            assert!(!shown(password).contains("full"), "{password}");
+        }
     }
 }
