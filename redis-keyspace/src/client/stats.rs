@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::iter::Sum;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bb8_redis::bb8;
 use serde::Serialize;
@@ -83,7 +84,8 @@ pub struct PoolStats {
     pub exclusive_connections_idle: u32,
     /// Callers that are waiting for an exclusive connection.
     pub exclusive_connections_waiting: usize,
-    /// The total time that callers waited for exclusive connections, in milliseconds.
+    /// The total time that callers waited for exclusive connections, in milliseconds. Callers that
+    /// stopped waiting count too, except on a [pool of the application](crate::Redis::from_pool).
     pub exclusive_connections_wait_ms: u64,
     /// Exclusive connections that were closed, by reason.
     pub exclusive_connections_closed: ClosedConnections,
@@ -227,6 +229,10 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Stats {
     fn new<'p>(pools: impl Iterator<Item = &'p Arc<Pool>>, closed: bool, counters: &Counters) -> Self {
         let Counters { fills, degraded, dropped_writes } = counters;
@@ -335,6 +341,7 @@ impl NodeStats {
         exclusive.closed.broken = exclusive.closed.broken.saturating_sub(modified);
         exclusive.closed.modified = modified;
         exclusive.waiting = node.waiting();
+        exclusive.wait_ms = millis(node.waited());
         Self {
             endpoint: node.settings.endpoint.to_string(),
             slots,
@@ -369,7 +376,7 @@ struct ExclusiveStats {
 impl ExclusiveStats {
     fn of_left(left: &NodeTotals) -> Self {
         Self {
-            wait_ms: u64::try_from(left.waited.as_millis()).unwrap_or(u64::MAX),
+            wait_ms: millis(left.waited),
             closed: ClosedConnections {
                 broken: left.closed_broken,
                 modified: left.closed_modified,
@@ -387,7 +394,7 @@ impl ExclusiveStats {
             connections,
             idle,
             waiting: 0,
-            wait_ms: u64::try_from(statistics.get_wait_time.as_millis()).unwrap_or(u64::MAX),
+            wait_ms: millis(statistics.get_wait_time),
             closed: ClosedConnections {
                 broken: statistics.connections_closed_broken,
                 modified: 0,

@@ -143,6 +143,11 @@ impl Node {
         self.own.waiting()
     }
 
+    /// Returns how long callers have waited for exclusive connections in total, also in vain.
+    pub(crate) fn waited(&self) -> Duration {
+        self.own.waited()
+    }
+
     /// Returns the state of the pool of exclusive connections.
     pub(crate) fn exclusives(&self) -> bb8::State {
         self.own.exclusives()

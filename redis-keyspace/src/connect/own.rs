@@ -1,7 +1,7 @@
 //! The connections that this crate opens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -44,8 +44,7 @@ pub(crate) struct Own {
     /// The slot for large requests. The first of them connects it.
     big: Slot,
     exclusives: bb8::Pool<ExclusiveManager>,
-    /// How many callers wait for an exclusive connection.
-    waiting: AtomicUsize,
+    waiting: WaitingCallers,
 }
 
 impl Own {
@@ -77,7 +76,7 @@ impl Own {
             queued: ConnectQueue::default(),
             big: Slot::default(),
             exclusives,
-            waiting: AtomicUsize::new(0),
+            waiting: WaitingCallers::default(),
         }
     }
 
@@ -271,13 +270,13 @@ impl Own {
     pub(crate) async fn exclusive(&self, deadline: Deadline) -> Result<RawConnection, Error> {
         self.origin.facts.breaker.admit()?;
         let most = usize::try_from(self.origin.settings.max_in_flight).unwrap_or(usize::MAX);
-        let before = self.waiting.load(Ordering::Relaxed);
+        let before = self.waiting();
         if before >= most {
             return Err(Error::too_many_waiting(before));
         }
-        let asked = Instant::now();
         let waiting = WaitingCaller::new(&self.waiting);
-        match timeout_at(deadline.at(), fresh(&self.exclusives, asked, self.origin.runtime())).await {
+        let checkout = fresh(&self.exclusives, waiting.since, self.origin.runtime());
+        match timeout_at(deadline.at(), checkout).await {
             Ok(Ok(connection)) => match &*connection {
                 Attempt::Connected(_) => Ok(RawConnection::pooled(connection)),
                 Attempt::Failed(error, _) => Err(error.clone()),
@@ -298,7 +297,7 @@ impl Own {
             // If more connections are allowed, the server did not answer in time.
             return self.origin.facts.explain_timeout(deadline.passed(Budget::Connect));
         }
-        let waiting = self.waiting.load(Ordering::Relaxed);
+        let waiting = self.waiting();
         let mut message = format!(
             "timed out waiting for an exclusive connection: all {most} are busy and {waiting} more callers wait; raise \
              `exclusive_connections` or release connections sooner"
@@ -367,7 +366,12 @@ impl Own {
 
     /// Returns how many callers wait for an exclusive connection.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.count.load(Ordering::Relaxed)
+    }
+
+    /// Returns how long callers have waited for exclusive connections in total, also in vain.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::from_micros(self.waiting.waited_micros.load(Ordering::Relaxed))
     }
 
     /// Returns how many requests wait for a lane.
@@ -448,18 +452,30 @@ impl Drop for QueuePlace<'_> {
     }
 }
 
-/// Counts a waiting caller.
-struct WaitingCaller<'c>(&'c AtomicUsize);
+/// The callers that wait for an exclusive connection.
+#[derive(Default)]
+struct WaitingCallers {
+    count: AtomicUsize,
+    waited_micros: AtomicU64,
+}
+
+/// Counts a waiting caller, and how long it waits. bb8 does not count those that stop waiting.
+struct WaitingCaller<'c> {
+    callers: &'c WaitingCallers,
+    since: Instant,
+}
 
 impl<'c> WaitingCaller<'c> {
-    fn new(count: &'c AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+    fn new(callers: &'c WaitingCallers) -> Self {
+        callers.count.fetch_add(1, Ordering::Relaxed);
+        Self { callers, since: Instant::now() }
     }
 }
 
 impl Drop for WaitingCaller<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let waited = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.callers.waited_micros.fetch_add(waited, Ordering::Relaxed);
+        self.callers.count.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis_keyspace::raw::RawConnection;
 use redis_keyspace::{Counter, ErrorKind, Json, Key, Keyspace, Redis, Text};
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{
@@ -219,6 +220,24 @@ fn a_slow_upload_does_not_delay_other_commands() {
         };
         assert_ne!(of("overload:text:1"), of("overload:text:2"));
     });
+}
+
+/// The time that callers wait counts, also if they stop waiting.
+#[tokio::test(start_paused = true)]
+async fn waiting_in_vain_is_counted() {
+    let builder = Redis::builder().embedded(Server::new()).exclusive_connections(1);
+    let redis = builder.timeout(MINUTE).build().unwrap();
+    let hold = |connection: RawConnection| async {
+        for _ in 0..2 {
+            let busy = redis.raw(|_connection| async { Ok(()) }).await.unwrap_err();
+            assert_eq!(busy.kind(), ErrorKind::PoolBusy, "{busy}");
+        }
+        drop(connection);
+        Ok(())
+    };
+    redis.raw(hold).await.unwrap();
+    let waited = redis.stats().connections[0].exclusive_connections_wait_ms;
+    assert!((120_000..125_000).contains(&waited), "{waited} ms");
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl NodeTotals {
             failed_connects: facts.failed_connects.load(Relaxed),
             lost_connections: facts.lost_connections.load(Relaxed),
             breaker_opened: facts.breaker.opened(),
-            waited: exclusives.get_wait_time,
+            waited: node.waited(),
             closed_broken: exclusives.connections_closed_broken.saturating_sub(closed_modified),
             closed_modified,
             closed_invalid: exclusives.connections_closed_invalid,
