@@ -35,6 +35,7 @@ impl RedisBuilder {
     /// `REDIS_URL`, `REDIS_NODES`, `REDIS_SENTINELS`, and `REDIS_HOST` with `REDIS_PORT`, each set
     /// the server. None of them overrides another: two of them together are an error. Each replaces
     /// a server that the code or a profile sets, together with its nodes, sentinels and replicas.
+    /// `REDIS_PORT` alone keeps the host.
     ///
     /// White space around a value, and around the password in the file, is ignored. Unset and empty
     /// variables change nothing. A `REDIS_PORT` such as `tcp://10.0.0.5:6379` is ignored too:
@@ -98,7 +99,12 @@ impl RedisBuilder {
         if let Some(url) = url {
             self = self.with_url(url);
         }
-        self = self.with_nodes(nodes).host(host).port(port).username(username).db(db);
+        let replaces_port = host.is_none();
+        self = self.with_nodes(nodes).host(host);
+        if let Some(port) = port {
+            self = if replaces_port { self.on_other_port(port) } else { self.port(port) };
+        }
+        self = self.username(username).db(db);
         if let Some(watched) = watched {
             self = self.with_endpoint(Endpoint::Sentinel(watched));
         }
@@ -115,5 +121,18 @@ impl RedisBuilder {
         self.change_tls(environment.tls)
             .map_err(|error| environment::wrong(&environment::tls_variable(error.option), &error.problem))?;
         self.namespace(namespace)
+    }
+
+    /// Uses another server on the same host. It is no server that a profile may require: the host
+    /// may still be the default.
+    fn on_other_port(mut self, port: u16) -> Self {
+        let host = match &self.base.endpoint {
+            Endpoint::Tcp { host, .. } => host.clone(),
+            _ => "localhost".to_owned(),
+        };
+        let requires_server = self.requires_server;
+        self = self.with_endpoint(Endpoint::Tcp { host, port });
+        self.requires_server = requires_server;
+        self
     }
 }

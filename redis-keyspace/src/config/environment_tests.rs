@@ -112,6 +112,27 @@ fn variables_set_the_nodes_of_a_cluster() {
     assert_eq!((base.endpoint.to_string().as_str(), base.nodes.len()), ("a:6379", 0));
 }
 
+#[test]
+fn a_port_alone_is_another_server_on_the_same_host() {
+    let with = |code: RedisBuilder, port: &str| {
+        let builder = code.variables([("REDIS_PORT".to_owned(), port.to_owned())]).unwrap();
+        let base = builder.base;
+        (base.endpoint.to_string(), base.nodes.len(), base.replicas.len())
+    };
+    let nodes = || RedisBuilder::default().nodes(["c:1", "d:2"]).unwrap();
+    assert_eq!(with(nodes(), "7000"), ("c:7000".to_owned(), 0, 0));
+    assert_eq!(with(nodes(), " "), ("c:1".to_owned(), 1, 0));
+    let replicated = RedisBuilder::default().host("h").replicas(["r1", "r2"]).unwrap();
+    assert_eq!(with(replicated, "7000"), ("h:7000".to_owned(), 0, 0));
+    // Replicas that are set before any server belong to the first one.
+    let early = || RedisBuilder::default().replicas(["r1", "r2"]).unwrap();
+    assert_eq!(with(early(), "7000"), ("localhost:7000".to_owned(), 0, 2));
+    let both = [("REDIS_HOST".to_owned(), "h".to_owned()), ("REDIS_PORT".to_owned(), "7000".to_owned())];
+    let base = early().variables(both).unwrap().base;
+    assert_eq!((base.endpoint.to_string().as_str(), base.replicas.len()), ("h:7000", 2));
+    assert_eq!(with(RedisBuilder::default().unix_socket("/s"), "7000"), ("localhost:7000".to_owned(), 0, 0));
+}
+
 const WATCHED: [(&str, &str); 2] = [("REDIS_SENTINELS", "s1:26380, s2\n"), ("REDIS_SENTINEL_MASTER", " m ")];
 
 /// The variables of a master that sentinels watch, and these.
