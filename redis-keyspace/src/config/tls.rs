@@ -245,4 +245,12 @@ mod tests {
         let text = format!("{tls:?}");
         assert!(text.contains("/etc/ca.crt") && !text.contains("hunter"), "{text}");
     }
+
+    #[test]
+    fn another_server_inherits_no_name_and_no_permission() {
+        let tls = Tls::new().ca_file("/etc/ca.crt").minimum_version(TlsVersion::Tls13);
+        let other =
+            tls.clone().server_name("redis.internal").danger_accept_any_certificate().for_other_server();
+        assert_eq!(other, tls);
+    }
 }

@@ -514,6 +514,28 @@ fn every_kind_of_request_notices_a_failover() {
     });
 }
 
+/// The server is replaced while a connection to the old one is opened.
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_to_a_replaced_server_is_not_used() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).shared_connections(2).retries(0).build().unwrap();
+    let stats = || redis.stats().connections.remove(0);
+    Keys::text(1).set("x").on(&redis).await.unwrap();
+    let late = server.inject(Injected::delay(Duration::from_millis(300)).on("HELLO").times(1));
+    Keys::text(1).get().on(&redis).await.unwrap();
+    eventually("the second connection is opened", async || late.hits() == 1).await;
+    server
+        .inject(Injected::error("READONLY You can't write against a read only replica.").on("SET").times(1))
+        .keep();
+    let error = Keys::text(1).set("x").on(&redis).await.unwrap_err();
+    assert_eq!((error.code(), stats().connects), (Some("READONLY"), 1), "{error}");
+    eventually("a third connection takes the place of the second", async || {
+        Keys::text(1).get().on(&redis).await.unwrap();
+        (stats().connects, stats().shared_connections) == (3, 2)
+    })
+    .await;
+}
+
 /// One lane is lost and cannot reconnect: the other lanes work.
 #[test]
 fn a_permanently_broken_lane_does_not_block_other_lanes() {
