@@ -300,7 +300,7 @@ fn permitted(command: &'static str, args: &Args) -> Result<(&'static str, Args)>
         "SCRIPT" if first == b"DEBUG" => "changes the connection",
         "BLPOP" | "BRPOP" | "BLMOVE" | "BLMPOP" | "BRPOPLPUSH" | "BZPOPMIN" | "BZPOPMAX" | "BZMPOP"
         | "WAIT" | "WAITAOF" => "waits",
-        "XREAD" | "XREADGROUP" if waits_for_entries(args) => "waits",
+        "XREAD" | "XREADGROUP" if waits_for_entries(head.iter().chain(args.iter())) => "waits",
         _ => return Ok((name, head)),
     };
     Err(Error::invalid_input(format!(
@@ -309,10 +309,20 @@ fn permitted(command: &'static str, args: &Args) -> Result<(&'static str, Args)>
     )))
 }
 
-/// Whether a read of streams has the option `BLOCK`.
-fn waits_for_entries(args: &Args) -> bool {
-    let options = args.iter().take_while(|word| !word.eq_ignore_ascii_case(b"STREAMS"));
-    options.into_iter().any(|word| word.eq_ignore_ascii_case(b"BLOCK"))
+/// Whether a read of streams has the option `BLOCK`. The names of groups and consumers may be equal
+/// to options.
+fn waits_for_entries<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> bool {
+    while let Some(word) = words.next() {
+        let values = match word.to_ascii_uppercase().as_slice() {
+            b"BLOCK" => return true,
+            b"STREAMS" => return false,
+            b"GROUP" => 2,
+            b"COUNT" => 1,
+            _ => 0,
+        };
+        words.by_ref().take(values).for_each(drop);
+    }
+    false
 }
 
 #[cfg(test)]
@@ -335,6 +345,10 @@ mod tests {
             ("BLPOP", "0"),
             ("XREAD", "COUNT 1 block 0 STREAMS $"),
             ("XREADGROUP", "GROUP g c BLOCK 0 STREAMS >"),
+            ("XREADGROUP", "GROUP streams c BLOCK 0 STREAMS >"),
+            ("XREAD BLOCK 0 STREAMS", "$"),
+            ("xread count 1 block", "0 STREAMS $"),
+            ("XREADGROUP GROUP g", "c BLOCK 0 STREAMS >"),
             ("SCRIPT", "DEBUG YES"),
             ("SCRIPT DEBUG", "YES"),
             ("SSUBSCRIBE", ""),
@@ -347,6 +361,8 @@ mod tests {
             ("OBJECT ENCODING", ""),
             ("DEBUG", "OBJECT"),
             ("XREAD", "STREAMS BLOCK"),
+            ("XREAD STREAMS", "BLOCK"),
+            ("XREADGROUP", "GROUP block block COUNT 1 STREAMS >"),
             ("SCRIPT", "EXISTS x"),
             ("LPOP", ""),
         ] {

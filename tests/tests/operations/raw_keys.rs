@@ -98,6 +98,7 @@ both_servers! {
             text.raw("SUBSCRIBE").query(),
             text.raw("MULTI").query(),
             text.raw("XREAD").arg("BLOCK").arg(0).arg("STREAMS").key().arg("$").query(),
+            text.raw("XREAD BLOCK 0 STREAMS").key().arg("$").query(),
             text.raw(" ").query(),
         ];
         for refused in refused {
