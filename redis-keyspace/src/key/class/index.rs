@@ -12,6 +12,14 @@ pub(crate) const fn nth_byte(text: &str, index: u32) -> Option<u8> {
     if index < bytes.len() { Some(bytes[index]) } else { None }
 }
 
+/// Returns the byte at an index as a slice, which is empty at the end.
+pub(super) const fn byte_at(text: &'static str, index: u32) -> &'static [u8] {
+    match text.as_bytes().split_at_checked(index as usize) {
+        Some((_, [byte, ..])) => std::slice::from_ref(byte),
+        _ => &[],
+    }
+}
+
 pub(super) const fn are_equal(one: &str, other: &str) -> bool {
     one.len() == other.len() && have_common(one, other, one.len())
 }

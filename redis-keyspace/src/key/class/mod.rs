@@ -14,8 +14,8 @@ mod state;
 mod words;
 
 use bytes::{ByteSet, is_plain};
-use index::are_equal;
 pub(crate) use index::nth_byte;
+use index::{are_equal, byte_at};
 pub(crate) use state::{ClassState, START};
 
 /// The set of strings that the encoding of a type can produce.
@@ -276,13 +276,15 @@ impl ArgumentClass {
         !matches!(self.0, Language::V6 | Language::Address)
     }
 
-    /// Returns the bytes that strings of the class can contain, if there are few.
-    pub(crate) const fn few_bytes(self) -> Option<&'static [u8]> {
+    /// Returns bytes that include all those that can follow in this state, if there are few.
+    pub(crate) const fn few_bytes(self, state: ClassState) -> Option<&'static [u8]> {
         match self.0 {
             Language::Integer { .. } => Some(b"0123456789-"),
-            Language::Shape(_) | Language::V4 | Language::V6 | Language::Address => {
-                Some(b"0123456789abcdef-.%A")
-            }
+            Language::Shape(shape) => Some(match nth_byte(shape, state) {
+                Some(b'x') => b"0123456789abcdef",
+                _ => byte_at(shape, state),
+            }),
+            Language::V4 | Language::V6 | Language::Address => Some(b"0123456789abcdef.%A"),
             _ => None,
         }
     }

@@ -105,8 +105,8 @@ impl Candidates {
         other: ArgumentClass,
         others: ClassState,
     ) -> Self {
-        let bytes: &[u8] = match (one.few_bytes(), other.few_bytes()) {
-            (Some(few), Some(others)) if few.len() <= others.len() => few,
+        let bytes: &[u8] = match (one.few_bytes(state), other.few_bytes(others)) {
+            (Some(few), Some(more)) if few.len() <= more.len() => few,
             (Some(_), Some(few)) | (Some(few), None) | (None, Some(few)) => few,
             (None, None) => &ORDER,
         };

@@ -216,6 +216,7 @@ mod tests {
     const WORDS: ArgumentClass = ArgumentClass::one_of(&["me", "men", "7", "true"]);
     const UNBOUNDED: u16 = u16::MAX;
     const UUID: ArgumentClass = ArgumentClass::shape("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+    const ORDER: ArgumentClass = ArgumentClass::shape("ord_xxxx");
 
     fn argument(class: ArgumentClass) -> Piece {
         Piece::Argument(ArgumentMeta::new("a", "A", class))
@@ -268,6 +269,33 @@ mod tests {
                 &[Literal("i:"), argument(UUID)],
                 &[Literal("i:"), argument(TEXT)],
                 Some("i:aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"),
+            ),
+            // The letters of a shape that are no digits.
+            (
+                &[Literal("o:"), argument(ORDER)],
+                &[Literal("o:"), argument(ArgumentClass::alphabet("abcdefghijklmnopqrstuvwxyz_", 1, 40))],
+                Some("o:ord_aaaa"),
+            ),
+            (
+                &[Literal("o:"), argument(ORDER)],
+                &[Literal("o:"), argument(ArgumentClass::one_of(&["ord_", "ord_beef", "ord_beer"]))],
+                Some("o:ord_beef"),
+            ),
+            (
+                &[Literal("o:"), argument(ORDER)],
+                &[Literal("o:"), argument(ArgumentClass::shape("ord_7xxx"))],
+                Some("o:ord_7000"),
+            ),
+            (
+                &[Literal("o:"), argument(ORDER)],
+                &[Literal("o:"), argument(ArgumentClass::RAW)],
+                Some("o:ord_aaaa"),
+            ),
+            (&[Literal("o:"), argument(ORDER)], &[Literal("o:"), argument(HEX)], None),
+            (
+                &[Literal("o:"), argument(ORDER)],
+                &[Literal("o:"), argument(ArgumentClass::shape("orx_xxxx"))],
+                Some("o:ord_0000"),
             ),
             (&[Literal("h:"), argument(ArgumentClass::V4)], &[Literal("h:"), u64], None),
             (&[Literal("h:"), argument(ArgumentClass::V4)], &[Literal("h:10.0.0.255")], Some("h:10.0.0.255")),
@@ -357,6 +385,10 @@ mod tests {
             ArgumentClass::V6,
             ArgumentClass::ADDRESS,
             ArgumentClass::shape("xx-7"),
+            ArgumentClass::shape("T_xx"),
+            ArgumentClass::shape("Txme"),
+            ArgumentClass::one_of(&["T_a7", "T_me", "T7me", "me"]),
+            ArgumentClass::alphabet("T_a7me", 1, 4),
             ArgumentClass::alphabet("me", 1, 3),
             ArgumentClass::alphabet("a7", 2, UNBOUNDED),
         ]);
@@ -386,7 +418,7 @@ mod tests {
                     let (mut state, mut length) = (START, 0);
                     while !argument.class.accepts(state) || (random.bool() && length < 6) {
                         let step = |&byte: &u8| Some((byte, argument.class.step(state, byte)?));
-                        let steps: Vec<_> = b"me7-0true:1ax.%3A".iter().filter_map(step).collect();
+                        let steps: Vec<_> = b"me7-0true:1ax.%3AT_".iter().filter_map(step).collect();
                         let Some(&(byte, next)) = random.choice(&steps) else { break };
                         key.push(byte);
                         (state, length) = (next, length + 1);
