@@ -8,8 +8,9 @@ use super::acl_commands::{
     ALWAYS, CHANNEL, EVERY_KEY, FILLED, FOR_REPLICAS, HEALTH, INSTEAD_OF_SCRIPTS, KEPT, KINDS, NOTIFICATIONS,
     OF_SENTINELS, ON_CLUSTERS, SHARDED_CHANNEL, TIMED,
 };
-use crate::client::HEALTH_PROBE;
-use crate::key::{Companion, GENERATION_MARKER, Piece};
+use crate::client::{HEALTH_PROBE, check_tenant};
+use crate::error::Result;
+use crate::key::{Companion, GENERATION_MARKER, Piece, without_spaces};
 use crate::kind::Role;
 use crate::protocol::NewerCommand;
 use crate::schema::{KeyspaceMeta, TemplateMeta, sweep_mark};
@@ -30,8 +31,9 @@ impl Catalog {
     ///
     /// Each template of a channel has a `&` rule. The server permits a subscription to a pattern
     /// only if a rule has exactly its text. So the rules permit a subscription to all channels of a
-    /// template, but not to a pattern with bound arguments, which needs its own rule. Redis 6.0 has
-    /// no such rules, and needs [`redis_version(6, 0)`](AclRules::redis_version).
+    /// template, but not to a pattern with bound arguments, which needs its own rule. Patterns of a
+    /// tenant, and notifications about its keys, need the rules of [`tenant`](AclRules::tenant).
+    /// Redis 6.0 has no such rules, and needs [`redis_version(6, 0)`](AclRules::redis_version).
     ///
     /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
     /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, and raw
@@ -52,6 +54,7 @@ impl Catalog {
         AclRules {
             catalog: *self,
             namespace: String::new(),
+            tenant: None,
             server: None,
             is_cluster: false,
             uses_sentinels: false,
@@ -72,6 +75,7 @@ pub struct AclRules {
     catalog: Catalog,
     /// Ends in its separator, or is empty.
     namespace: String,
+    tenant: Option<String>,
     server: Option<Option<String>>,
     is_cluster: bool,
     uses_sentinels: bool,
@@ -89,6 +93,35 @@ impl AclRules {
     pub fn namespace(mut self, namespace: &str) -> Self {
         self.namespace = if namespace.is_empty() { String::new() } else { format!("{namespace}:") };
         self
+    }
+
+    /// Restricts the rules of keyspaces that declare `tenant` to one tenant, for a user of this
+    /// tenant only. By default, they cover all tenants.
+    ///
+    /// A user of several tenants needs these `&` rules, for each of them, to subscribe to patterns
+    /// and to notifications, because the server compares the text of patterns.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Channel, Keyspace, Text, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "chat", tenant = "t")]
+    /// # pub struct ChatKeys { room: fn(id: u64) -> Channel<Text> }
+    /// catalog!(CATALOG = [ChatKeys]);
+    /// # fn main() -> Result<(), redis_keyspace::Error> {
+    /// let rules = CATALOG.acl_rules();
+    /// assert!(rules.to_string().contains(" &t:*:chat:room:* "));
+    /// assert!(rules.tenant("acme")?.to_string().contains(" &t:acme:chat:room:* "));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a name that
+    /// [`Redis::for_tenant`](crate::Redis::for_tenant) rejects.
+    pub fn tenant(mut self, tenant: &str) -> Result<Self> {
+        check_tenant(tenant)?;
+        self.tenant = Some(tenant.to_owned());
+        Ok(self)
     }
 
     /// Restricts the rules to the keyspaces of one server: those that declare this name or, with
@@ -207,7 +240,8 @@ impl AclRules {
 
     /// Sets the oldest version of Valkey that loads the rules. They contain the commands that it
     /// has, such as the lifetimes of fields and `DELIFEQ` from 9.0 on; see
-    /// [`redis_version`](Self::redis_version).
+    /// [`redis_version`](Self::redis_version). If both are set, the rules contain the commands that
+    /// both versions have.
     pub fn valkey_version(mut self, major: u16, minor: u16) -> Self {
         self.valkey = Some((major, minor));
         self
@@ -218,16 +252,16 @@ impl AclRules {
         self.redis.is_none() && self.valkey.is_none()
     }
 
-    /// Whether the server that loads the rules has a command.
+    /// Whether the servers that load the rules have a command.
     fn has(&self, command: &str) -> bool {
         let Some(newer) = NewerCommand::named(&command.replace('|', " ")) else { return true };
         let redis = if self.is_for_any_server() { Some(DEFAULT_REDIS) } else { self.redis };
         newer.is_in(redis, self.valkey) || (self.is_for_any_server() && SHARDED_CHANNEL.contains(&command))
     }
 
-    /// Whether the server that loads the rules has rules for channels.
+    /// Whether the servers that load the rules have rules for channels. Every Valkey has.
     fn has_rules_for_channels(&self) -> bool {
-        self.is_for_any_server() || self.valkey.is_some() || self.redis >= Some(DEFAULT_REDIS)
+        self.redis.is_none_or(|redis| redis >= DEFAULT_REDIS)
     }
 
     /// Whether the program deletes keys that have a value, with a command or a script.
@@ -245,8 +279,9 @@ impl AclRules {
         let is_meant = |keyspace: &&&'static KeyspaceMeta| {
             self.server.as_ref().is_none_or(|server| server.as_deref() == keyspace.server())
         };
+        let tenant = self.tenant.as_deref().map_or_else(|| "*".to_owned(), without_spaces);
         let start = move |keyspace: &KeyspaceMeta| match keyspace.tenant() {
-            Some(tenant) => format!("{namespace}{}:*:", without_spaces(tenant)),
+            Some(segment) => format!("{namespace}{}:{tenant}:", without_spaces(segment)),
             None => namespace.clone(),
         };
         let meant = self.catalog.keyspaces.iter().filter(is_meant);
@@ -343,11 +378,6 @@ impl fmt::Display for AclRules {
         f.write_str(" -@all")?;
         commands.iter().try_for_each(|command| write!(f, " +{command}"))
     }
-}
-
-/// Replaces spaces, because an ACL rule ends at a space.
-fn without_spaces(text: &str) -> String {
-    text.replace(' ', "?")
 }
 
 /// Returns the globs of the companion keys and the sweep mark of a template that its own glob does

@@ -11,6 +11,7 @@ use super::feed::{BUFFER, Feed, FeedOptions};
 use crate::client::{Binding, CallOptions, Target};
 use crate::connect::{Reach, Topic};
 use crate::error::{Error, Result, short_name};
+use crate::key::without_spaces;
 use crate::scan::{KeyMatch, Matcher, Pattern};
 use crate::schema::Keyspace;
 use crate::time::Deadline;
@@ -40,8 +41,9 @@ impl<S: Keyspace> PatternRequest<S> {
     ) -> Result<MatchedFeed<S>> {
         let Self { matcher, buffer, call } = self;
         let (keyspace, template) = (S::META, matcher.template());
-        // A namespace contains no glob characters.
-        let glob = format!("{start}{}", binding.wire_name(&matcher.glob()));
+        // A namespace contains no glob characters. The glob has the same text as the ACL rule of
+        // the catalog; other channels that it matches are skipped.
+        let glob = without_spaces(&format!("{start}{}", binding.wire_name(&matcher.glob())));
         let options = FeedOptions { keyspace, template, command: COMMAND, buffer, deadline };
         let feed = Feed::open(binding, Topic::pattern(glob, reach), &options).await?;
         Ok(MatchedFeed { feed, matcher, start, target: call.target, skipped: 0 })

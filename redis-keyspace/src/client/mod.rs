@@ -54,6 +54,7 @@ pub(crate) use scope::in_scope_of_caller;
 pub use sentinels::SentinelStats;
 pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, ReplicaStats, Stats};
 pub(crate) use subject::Subject;
+pub(crate) use tenant::check_tenant;
 pub(crate) use types::{has_wrong_type, naming_types};
 pub(crate) use undo::{UndoAttempts, may_have_run};
 pub(crate) use wait::run_waiting;

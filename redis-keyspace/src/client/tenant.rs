@@ -42,11 +42,17 @@ impl Redis {
     /// it must have 1 to 256 bytes, and must not contain control characters or any of
     /// `: % * ? [ ] \ { }`. Tenants are stored unescaped.
     pub fn for_tenant(&self, tenant: &str) -> Result<Self> {
-        if !is_namespace(tenant) {
-            return Err(Error::invalid_input(format!("invalid tenant: {NAMESPACE_RULES}")));
-        }
+        check_tenant(tenant)?;
         Ok(self.of_tenant(tenant))
     }
+}
+
+/// Fails if this can't be the name of a tenant.
+pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
+    if is_namespace(tenant) {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format!("invalid tenant: {NAMESPACE_RULES}")))
 }
 
 #[cfg(test)]

@@ -55,6 +55,12 @@ pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(plain))
 }
 
+/// Replaces the spaces of a glob by `?`. An ACL rule can't contain a space, and the server permits
+/// a subscription to a glob only if a rule has the same text.
+pub(crate) fn without_spaces(glob: &str) -> String {
+    glob.replace(' ', "?")
+}
+
 /// The start of an argument that is invalid for its type. `~` is not a hex digit, so no escape
 /// sequence starts like this.
 pub(crate) const INVALID: &[u8] = b"%~";

@@ -20,7 +20,7 @@ pub use argument::{KeyArgument, Raw};
 pub use class::ArgumentClass;
 pub(crate) use companion::Companion;
 pub use error::KeyParseError;
-pub(crate) use escape::is_reserved;
+pub(crate) use escape::{is_reserved, without_spaces};
 pub(crate) use generation::{MARKER as GENERATION_MARKER, is_member};
 pub(crate) use generation::{parse as parse_generation, text as generation_text};
 pub use overlap::ConstText;

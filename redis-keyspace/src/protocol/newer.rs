@@ -130,7 +130,7 @@ const TABLE: &[(&str, Sign, NewerCommand)] = &[
     ("HPEXPIREAT", Sign::Command, since("HPEXPIREAT", (7, 4), (9, 0))),
     ("HPEXPIRETIME", Sign::Command, since("HPEXPIRETIME", (7, 4), (9, 0))),
     ("HPTTL", Sign::Command, since("HPTTL", (7, 4), (9, 0))),
-    ("HSCAN", Sign::After(0, &["NOVALUES"]), since("HSCAN .. NOVALUES", (7, 4), (9, 0))),
+    ("HSCAN", Sign::After(0, &["NOVALUES"]), since("HSCAN .. NOVALUES", (7, 4), (8, 0))),
     ("HGETEX", Sign::Command, since("HGETEX", (8, 0), (9, 0))),
     ("HSETEX", Sign::Command, since("HSETEX", (8, 0), (9, 0))),
     ("HGETDEL", Sign::Command, since("HGETDEL", (8, 0), (9, 1))),
@@ -183,12 +183,14 @@ impl Sign {
 }
 
 impl NewerCommand {
-    /// Whether one of these versions of the servers has it.
+    /// Whether all of these servers have it: this version of Redis, this version of Valkey, or
+    /// both.
     pub(crate) fn is_in(self, redis: Since, valkey: Since) -> bool {
         let has = |version: Since, since: Since| {
-            version.zip(since).is_some_and(|(version, since)| version >= since)
+            version.is_none_or(|version| since.is_some_and(|since| version >= since))
         };
-        has(redis, self.redis) || has(valkey, self.valkey)
+        let is_any_set = redis.is_some() || valkey.is_some();
+        is_any_set && has(redis, self.redis) && has(valkey, self.valkey)
     }
 
     /// Returns the servers that have it: "Redis 7.0 or Valkey 7.2".
@@ -354,6 +356,9 @@ mod tests {
         assert!(newer.is_in(Some((8, 0)), None) && newer.is_in(None, Some((9, 1))));
         assert!(!newer.is_in(Some((7, 4)), None) && !newer.is_in(None, None));
         assert!(!DEL_IF_EQ.is_in(Some((99, 0)), None));
+        assert!(newer.is_in(Some((8, 0)), Some((9, 0))), "both have it");
+        assert!(!newer.is_in(Some((8, 0)), Some((8, 1))) && !newer.is_in(Some((7, 4)), Some((9, 0))));
+        assert!(!DEL_EX.is_in(Some((8, 4)), Some((9, 0))));
     }
 
     #[test]

@@ -34,6 +34,14 @@ struct Chat {
     shard: fn(id: &str) -> Channel<Text>,
 }
 
+#[derive(Keyspace)]
+#[keyspace(prefix = "team", tenant = "t")]
+#[allow(dead_code, reason = "fields are declarations")]
+struct Team {
+    #[key("chat room:{id}")]
+    room: fn(id: &str) -> Channel<Text>,
+}
+
 /// Returns the next message. Fails at any other event.
 async fn message<T: SingleValue>(subscription: &mut Subscription<T>) -> T::Owned {
     match subscription.next().await.expect("the subscription continues").expect("a message") {

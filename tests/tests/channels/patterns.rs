@@ -5,7 +5,7 @@ use redis_keyspace::kind::SingleValue;
 use redis_keyspace::{ErrorKind, Keyspace, Redis};
 use redis_keyspace_tests::{both_servers, eventually, raw, wired};
 
-use crate::{Chat, Note, ParsedChat};
+use crate::{Chat, Note, ParsedChat, ParsedTeam, Team};
 
 async fn next<S: Keyspace, T: SingleValue>(
     subscription: &mut PatternSubscription<S, T>,
@@ -60,6 +60,22 @@ both_servers! {
         assert_eq!(next(&mut notes).await.1.number, 5);
         // `chat:note:1` does not match the glob.
         assert_eq!(notes.skipped(), 4);
+    }
+
+    /// A rule for a pattern can't contain a space, so the glob that is sent contains none.
+    async fn a_space_matches_only_itself(redis: Redis) {
+        let tenant = redis.for_tenant("big co").unwrap();
+        let mut rooms = Team::room_keys().on(&tenant).subscribe().await.unwrap();
+        let mut of_one = Team::room_keys().id("a b").on(&tenant).subscribe().await.unwrap();
+        for name in ["t:big co:team:chat-room:x", "t:big-co:team:chat room:x"] {
+            raw::<u64>(&redis, &["PUBLISH", &wired(name), "foreign"]).await;
+        }
+        Team::room("a-b").on(&tenant).publish("one").await.unwrap();
+        Team::room("a b").on(&tenant).publish("two").await.unwrap();
+        let room = |id: &str| ParsedTeam::Room { id: id.to_owned() };
+        assert_eq!(next(&mut rooms).await, (room("a-b"), "one".to_owned()));
+        assert_eq!(next(&mut rooms).await, (room("a b"), "two".to_owned()));
+        assert_eq!(next(&mut of_one).await, (room("a b"), "two".to_owned()));
     }
 
     async fn a_channel_and_its_pattern_both_receive(_redis: Redis) {

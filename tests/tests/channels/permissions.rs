@@ -3,9 +3,10 @@
 use redis_keyspace::{ErrorKind, Redis, catalog};
 use redis_keyspace_tests::{PATIENCE, RealServer, unique_namespace, within};
 
-use crate::{Chat, Note, message};
+use crate::{Chat, Note, Team, message};
 
 catalog!(CATALOG = [Chat]);
+catalog!(TEAMS = [Team]);
 
 fn user(server: &RealServer, namespace: &str, rules: &str) -> Redis {
     let mut command = vec!["ACL", "SETUSER", "app", "reset", "on", ">pass"];
@@ -46,6 +47,43 @@ fn the_rules_of_the_catalog_permit_all_channels() {
             assert!(error.to_string().contains(&format!("&{namespace}:chat:note:1:*")), "{error}");
         }),
     );
+}
+
+#[test]
+fn the_rules_of_a_tenant_permit_its_patterns() {
+    let (server, namespace) = (RealServer::start(), unique_namespace());
+    let rules = || TEAMS.acl_rules().namespace(&namespace);
+    let of_tenant = rules().tenant("big co").unwrap().to_string();
+    within(PATIENCE, async {
+        let redis = user(&server, &namespace, &of_tenant);
+        let (tenant, other) = (redis.for_tenant("big co").unwrap(), redis.for_tenant("other").unwrap());
+        let mut rooms = Team::room_keys().all().on(&tenant).subscribe().await.unwrap();
+        assert_eq!(Team::room("a").on(&tenant).publish("x").await.unwrap(), 1);
+        assert_eq!(rooms.next().await.unwrap().unwrap().message().unwrap().1, "x");
+        let error = Team::room("a").on(&other).publish("x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        redis.close().await;
+
+        // The rules of all tenants permit each channel, but no pattern.
+        let redis = user(&server, &namespace, &rules().to_string());
+        let tenant = redis.for_tenant("big co").unwrap();
+        let mut room = Team::room("a").on(&tenant).subscribe().await.unwrap();
+        assert_eq!(Team::room("a").on(&tenant).publish("x").await.unwrap(), 1);
+        assert_eq!(message(&mut room).await, "x");
+        let error = Team::room_keys().all().on(&tenant).subscribe().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    });
+}
+
+#[test]
+fn redis_6_0_has_no_rules_for_channels() {
+    for rules in
+        [CATALOG.acl_rules().redis_version(6, 0), TEAMS.acl_rules().redis_version(6, 0).valkey_version(9, 0)]
+    {
+        let rules = rules.notifications(0).to_string();
+        assert!(!rules.contains('&') && !rules.contains("resetchannels"), "{rules}");
+        assert!(rules.contains(" +psubscribe"), "{rules}");
+    }
 }
 
 #[test]

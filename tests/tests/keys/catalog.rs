@@ -238,6 +238,24 @@ fn acl_rules_cover_locks_limits_and_groups() {
     });
 }
 
+/// A server rejects rules with a command that it does not know.
+#[test]
+fn acl_rules_for_two_servers_contain_what_both_have() {
+    let rules = |redis: Option<(u16, u16)>, valkey: Option<(u16, u16)>| {
+        let rules = WORK.acl_rules();
+        let rules = redis.into_iter().fold(rules, |rules, (major, minor)| rules.redis_version(major, minor));
+        valkey.into_iter().fold(rules, |rules, (major, minor)| rules.valkey_version(major, minor)).to_string()
+    };
+    let has = |rules: &str, command: &str| rules.split(' ').any(|rule| rule == format!("+{command}"));
+    assert!(has(&rules(Some((8, 4)), None), "delex") && has(&rules(None, Some((9, 0))), "delifeq"));
+    let both = rules(Some((8, 4)), Some((9, 0)));
+    assert!(!has(&both, "delex") && !has(&both, "delifeq"), "{both}");
+    assert!(has(&both, "pexpiretime") && has(&both, "copy"), "{both}");
+    assert!(!has(&rules(Some((6, 2)), Some((9, 0))), "pexpiretime"));
+    let oldest = rules(Some((6, 0)), Some((9, 0)));
+    assert!(!has(&oldest, "copy") && has(&oldest, "get"), "{oldest}");
+}
+
 #[test]
 fn a_changed_catalog_fails_and_names_the_lines() {
     let directory = tempfile::tempdir().unwrap();
