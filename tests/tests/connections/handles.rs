@@ -836,6 +836,28 @@ fn equal_configurations_share_a_pool() {
     });
 }
 
+/// A scan that was not dropped keeps the pool of a closed handle, but no other handle gets it.
+#[test]
+fn a_handle_like_a_closed_one_has_its_own_connections() {
+    within(PATIENCE, async {
+        let real = RealServer::start();
+        for builder in [Redis::builder().embedded(Server::new()), to(&real)] {
+            let open = || builder.clone().build().unwrap();
+            let redis = open();
+            Keys::text(1).set("x").on(&redis).await.unwrap();
+            let mut scan = Keys::text_keys().on(&redis).scan();
+            assert!(scan.next().await.is_some());
+            redis.close().await;
+            let (other, third) = (open(), open());
+            assert_eq!(Keys::text(1).get().on(&other).await.unwrap().as_deref(), Some("x"));
+            drop(scan);
+            // The pools of the two are the same one.
+            assert_eq!(Keys::text(1).get().on(&third).await.unwrap().as_deref(), Some("x"));
+            assert_eq!((refs(&other), refs(&third)), (vec![2], vec![2]));
+        }
+    });
+}
+
 #[test]
 fn dropping_the_last_handle_closes_its_connections() {
     within(PATIENCE, async {
