@@ -328,6 +328,22 @@ impl Redis {
         if let Some(binding) = current.get(&key) {
             return Ok(Arc::clone(binding));
         }
+        let binding = self.binding(keyspace, |settings| self.pool_of(keyspace, settings, &runtime))?;
+        // Also drops the bindings of runtimes that ended: each test creates a runtime.
+        let mut bindings: Bindings = (current.iter().filter(|(_, binding)| !binding.pool().is_orphaned()))
+            .map(|(key, binding)| (*key, Arc::clone(binding)))
+            .collect();
+        bindings.insert(key, Arc::clone(&binding));
+        self.inner.bindings.store(Arc::new(bindings));
+        Ok(binding)
+    }
+
+    /// Creates a binding of a keyspace to a pool.
+    fn binding(
+        &self,
+        keyspace: Option<&'static KeyspaceMeta>,
+        pool: impl FnOnce(Settings) -> Result<Arc<KeyspacePool>>,
+    ) -> Result<Arc<Binding>> {
         let builder = &self.inner.builder;
         let settings = builder.effective(keyspace)?;
         let (timeout, retries, retry_delay) = (settings.timeout, settings.retries, settings.retry_delay);
@@ -335,7 +351,6 @@ impl Redis {
         let ttl = builder.keyspace_ttl(keyspace)?;
         let is_disabled = matches!(settings.endpoint, Endpoint::Disabled(_));
         let namespace = self.namespace_of(keyspace)?;
-        let pool = self.pool_of(keyspace, settings, &runtime)?;
         let binding = Arc::new(Binding {
             namespace,
             timeout,
@@ -344,7 +359,7 @@ impl Redis {
             checks,
             ttl,
             is_disabled,
-            pool,
+            pool: pool(settings)?,
             closed: Arc::clone(&self.inner.closed),
             counters: Arc::clone(&self.inner.counters),
         });
@@ -353,13 +368,43 @@ impl Redis {
             // must forget the copy of that read.
             binding.pool().local.reads.copies.expect_reads();
         }
-        // Also drops the bindings of runtimes that ended: each test creates a runtime.
-        let mut bindings: Bindings = (current.iter().filter(|(_, binding)| !binding.pool().is_orphaned()))
-            .map(|(key, binding)| (*key, Arc::clone(binding)))
-            .collect();
-        bindings.insert(key, Arc::clone(&binding));
-        self.inner.bindings.store(Arc::new(bindings));
         Ok(binding)
+    }
+
+    /// Returns bindings of keyspaces that the program may not use on this server, to count or
+    /// delete their keys. Fails if the keyspaces can't be on one server, or if one conflicts with a
+    /// keyspace that uses its database. Registers none of them, so later commands of other
+    /// keyspaces do not fail because of these.
+    pub(crate) fn bindings_for_sweeps(
+        &self,
+        keyspaces: &[&'static KeyspaceMeta],
+    ) -> Result<Vec<Arc<Binding>>> {
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
+        let runtime = current_runtime()?;
+        let unregistered = |settings| {
+            let pool = PoolRef::obtain(settings, &runtime, false);
+            Ok(Arc::new(KeyspacePool { pool, _keyspace: None }))
+        };
+        let bindings = keyspaces.iter().map(|keyspace| self.binding(Some(*keyspace), unregistered));
+        let bindings: Vec<Arc<Binding>> = bindings.collect::<Result<_>>()?;
+        let builder = &self.inner.builder;
+        for binding in bindings.iter().filter(|binding| !builder.allows_overlaps && !binding.is_disabled) {
+            let database = &binding.pool().local.reads.keyspaces;
+            let uses_it = |other: &Binding| Arc::ptr_eq(&other.pool().local.reads.keyspaces, database);
+            let together: Vec<_> = keyspaces
+                .iter()
+                .zip(&bindings)
+                .filter(|(_, other)| uses_it(other))
+                .map(|(keyspace, _)| *keyspace)
+                .collect();
+            database.check(&together, &builder.namespace).map_err(|conflict| {
+                let error = conflict_on(binding.pool(), &conflict);
+                error.explained("`TenantKeys::server` selects the keyspaces of one server")
+            })?;
+        }
+        Ok(bindings)
     }
 
     /// Calls `use_binding` with the binding of a keyspace. On the hot path, does not clone the

@@ -37,6 +37,16 @@ pub(crate) fn is_member(name: &str) -> bool {
     name.rsplit_once(MARKER).is_some_and(|(_, generation)| is_canonical(generation))
 }
 
+/// Returns the key of which this is the name in a generation of a group, or else the name itself.
+pub(crate) fn without_generation(mut name: &str) -> &str {
+    while let Some((key, generation)) = name.rsplit_once(MARKER)
+        && is_canonical(generation)
+    {
+        name = key;
+    }
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,11 +57,14 @@ mod tests {
             assert_eq!(parse(&text(generation)), Some(generation));
             let member = name("cart:user:7", generation);
             assert!(is_member(&member) && is_member(&name(&member, 3)), "{member}");
+            assert_eq!(without_generation(&member), "cart:user:7");
+            assert_eq!(without_generation(&name(&member, 3)), "cart:user:7");
         }
         for text in ["", "1", "000000000000000G", "ABCDEF0123456789", "00000000000000001", "+00000000000000a"]
         {
             assert_eq!(parse(text), None);
-            assert!(!is_member(&format!("cart:user:7%g{text}")), "{text}");
+            let other = format!("cart:user:7%g{text}");
+            assert!(!is_member(&other) && without_generation(&other) == other, "{text}");
         }
         assert!(!is_member("cart:user:7") && !is_member("cart:user:%2A"));
     }

@@ -22,7 +22,7 @@ pub(crate) use companion::Companion;
 pub use error::KeyParseError;
 pub(crate) use escape::{is_reserved, without_spaces};
 pub(crate) use generation::{MARKER as GENERATION_MARKER, is_member};
-pub(crate) use generation::{parse as parse_generation, text as generation_text};
+pub(crate) use generation::{parse as parse_generation, text as generation_text, without_generation};
 pub use overlap::ConstText;
 pub(crate) use overlap::{Overlap, overlap, overlap_behind};
 pub use parse::Captures;

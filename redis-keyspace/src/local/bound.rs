@@ -75,6 +75,24 @@ impl BoundKeyspaces {
         lock(&self.state).add(keyspace, namespace)?;
         Ok(BoundKeyspace { database: Arc::clone(self), keyspace, namespace: namespace.into() })
     }
+
+    /// Fails if these keyspaces could not use the database together, in addition to those that do.
+    /// Registers none of them.
+    pub(crate) fn check(
+        &self,
+        keyspaces: &[&'static KeyspaceMeta],
+        namespace: &str,
+    ) -> Result<(), BindingConflict> {
+        let mut state = lock(&self.state);
+        let mut added = Vec::new();
+        let outcome = keyspaces.iter().copied().try_for_each(|keyspace| {
+            state.add(keyspace, namespace)?;
+            added.push(keyspace);
+            Ok(())
+        });
+        added.into_iter().for_each(|keyspace| state.remove(keyspace, namespace));
+        outcome
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +270,22 @@ mod tests {
             keyspace(&(0..10).map(|at| (literal(at), Some(ArgumentClass::TEXT))).collect::<Vec<_>>())
         };
         (0..50).map(keyspace_of).collect()
+    }
+
+    #[test]
+    fn a_check_registers_nothing() {
+        let [users, names] = ["user:", "name:"].map(|start| keyspace(&[(start, Some(ArgumentClass::TEXT))]));
+        let same = keyspace(&[("user:7", None)]);
+        let database: Arc<BoundKeyspaces> = Arc::default();
+        assert!(database.check(&[users, names], "").is_ok());
+        assert!(database.check(&[users, names, same], "").is_err(), "they conflict with each other");
+        assert_eq!(database.count(), (0, 0));
+        let bound = database.bind(users, "").unwrap_or_else(|_| panic!("the first keyspace"));
+        assert!(database.check(&[names, same], "").is_err(), "one conflicts with a keyspace in use");
+        assert!(database.check(&[users, names], "").is_ok());
+        assert_eq!(database.count(), (1, 1), "it stays in use");
+        drop(bound);
+        assert_eq!(database.count(), (0, 0));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod walk;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use matcher::Matcher;
@@ -20,9 +21,9 @@ pub use stream::{KeyMatch, Scan, Values};
 pub use sweep::{Sweep, SweepError, SweepProgress};
 use target::{PatternOptions, SweepTarget, Wanted};
 
-use crate::client::{CallOptions, Redis};
+use crate::client::{Binding, CallOptions, Redis};
 use crate::error::{Result, short_name};
-use crate::key::{Companion, KeyArgument, KeyWriter};
+use crate::key::{Companion, KeyArgument, KeyWriter, without_generation};
 use crate::kind::{Kind, Readable};
 use crate::schema::{Keyspace, KeyspaceMeta, TemplateMeta, is_sweep_mark};
 
@@ -451,18 +452,29 @@ impl<S, V, B> fmt::Debug for Pattern<S, V, B> {
 /// `delete_pattern`.
 #[doc(hidden)]
 pub fn delete_pattern<S: Keyspace>(glob: &str) -> Sweep<'static> {
-    delete_within(S::META, glob)
+    delete_within(S::META, glob, |_| true)
 }
 
-/// Deletes the keys of a keyspace that start with its prefix and match a raw glob.
-pub(crate) fn delete_within(keyspace: &'static KeyspaceMeta, glob: &str) -> Sweep<'static> {
+/// Deletes all keys of a keyspace. Without a prefix, these are the keys that it can make.
+pub(crate) fn delete_all(keyspace: &'static KeyspaceMeta, binding: Arc<Binding>) -> Sweep<'static> {
+    let has_prefix = !keyspace.prefix().is_empty();
+    let is_own = move |key: &str| has_prefix || keyspace.template_of(without_generation(key)).is_some();
+    delete_within(keyspace, "*", is_own).within(binding)
+}
+
+/// Deletes the keys of a keyspace that start with its prefix, match a raw glob, and pass a filter.
+fn delete_within(
+    keyspace: &'static KeyspaceMeta,
+    glob: &str,
+    filter: impl Fn(&str) -> bool + Send + Sync + 'static,
+) -> Sweep<'static> {
     let prefix = if keyspace.prefix().is_empty() { String::new() } else { format!("{}:", keyspace.prefix()) };
     let mut whole = String::new();
     matcher::escape_glob(&prefix, &mut whole);
     whole.push_str(glob);
     let target = SweepTarget {
         filter: Box::new(move |key| {
-            key.starts_with(&prefix) && !is_sweep_mark(key) && !Companion::is_companion(key)
+            key.starts_with(&prefix) && !is_sweep_mark(key) && !Companion::is_companion(key) && filter(key)
         }),
         wanted: Wanted { glob: whole, only: None, redis_type: None, refusal: None },
         keyspace,

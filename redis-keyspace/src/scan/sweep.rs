@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
 use super::fills::{clearing_copies, end_fills};
-use super::target::{PatternOptions, SweepTarget};
+use super::target::{PatternOptions, ScanOptions, SweepTarget};
 use super::walk::Walk;
-use crate::client::Redis;
+use crate::client::{Binding, Redis, Target};
 use crate::error::{Error, Result, short_name};
 use crate::key::KeyText;
 use crate::protocol::{Keys, Packet, read};
@@ -64,6 +65,8 @@ pub struct Sweep<'c> {
     work: Work,
     target: SweepTarget,
     options: PatternOptions,
+    /// Replaces the handle of the options.
+    binding: Option<Arc<Binding>>,
     dry_run: bool,
     on_progress: Option<Watcher<'c, ()>>,
     stop_if: Option<Watcher<'c, bool>>,
@@ -75,6 +78,17 @@ type Watcher<'c, R> = Box<dyn FnMut(&SweepProgress) -> R + Send + 'c>;
 enum Work {
     Delete,
     Expire(Duration),
+}
+
+impl Work {
+    /// Whether it deletes keys. It must not be repeated then: after a lost reply, a second attempt
+    /// would count the deleted keys as missing.
+    fn deletes(self) -> bool {
+        match self {
+            Self::Delete => true,
+            Self::Expire(lifetime) => lifetime.is_zero(),
+        }
+    }
 }
 
 /// The progress of a [`Sweep`].
@@ -156,7 +170,15 @@ impl From<SweepError> for Error {
 
 impl<'c> Sweep<'c> {
     pub(super) fn delete(target: SweepTarget, options: PatternOptions) -> Self {
-        Self { work: Work::Delete, target, options, dry_run: false, on_progress: None, stop_if: None }
+        Self {
+            work: Work::Delete,
+            target,
+            options,
+            binding: None,
+            dry_run: false,
+            on_progress: None,
+            stop_if: None,
+        }
     }
 
     pub(super) fn expire(lifetime: Duration, target: SweepTarget, options: PatternOptions) -> Self {
@@ -172,6 +194,12 @@ impl<'c> Sweep<'c> {
     /// Sets the handle to run on, overriding the installed or scoped one.
     pub fn on(mut self, redis: &Redis) -> Self {
         self.options.on = Some(redis.as_pinned());
+        self
+    }
+
+    /// Sets the binding to run on.
+    pub(super) fn within(mut self, binding: Arc<Binding>) -> Self {
+        self.binding = Some(binding);
         self
     }
 
@@ -230,14 +258,18 @@ impl<'c> Sweep<'c> {
 
     async fn sweep(&mut self, progress: &mut SweepProgress) -> Result<()> {
         self.target.wanted.check()?;
+        // Resolved once: all steps must be on the same server, also if another handle is installed
+        // meanwhile.
+        let mut options = self.options.of_scan();
+        let binding = match self.binding.take() {
+            Some(binding) => binding,
+            None => options.call.target.resolve(Some(self.target.keyspace))?,
+        };
+        options.call.target = Target::Bound(binding);
         // Also if the sweep fails or is dropped: copies that were read while keys were deleted must
         // not be served.
-        let _clearing = if self.ends_fills() {
-            Some(clearing_copies(&self.target, &self.options.of_scan())?)
-        } else {
-            None
-        };
-        self.sweep_pages(progress).await
+        let _clearing = if self.ends_fills() { Some(clearing_copies(&self.target, &options)?) } else { None };
+        self.sweep_pages(options, progress).await
     }
 
     /// Whether the sweep ends fills, as `del` and `expire` of a key do.
@@ -245,16 +277,14 @@ impl<'c> Sweep<'c> {
         !self.dry_run
     }
 
-    async fn sweep_pages(&mut self, progress: &mut SweepProgress) -> Result<()> {
+    async fn sweep_pages(&mut self, options: ScanOptions, progress: &mut SweepProgress) -> Result<()> {
         if self.ends_fills() {
-            end_fills(&self.target, &self.options.of_scan()).await?;
+            end_fills(&self.target, &options).await?;
         }
-        let mut walk = Walk::new(&self.target.wanted, self.options.of_scan(), self.target.keyspace)?;
-        // Not repeatable: if the reply to an UNLINK was lost, a second one would count the deleted
-        // keys as missing.
-        let repeatable = self.dry_run || !matches!(self.work, Work::Delete);
+        let mut walk = Walk::new(&self.target.wanted, options, self.target.keyspace)?;
+        let repeatable = self.dry_run || !self.work.deletes();
         let mut keys: Vec<KeyText> = Vec::new();
-        let mut asks_size = true;
+        let (mut asks_size, mut total) = (true, None);
         let mut preview = SlotCounts::default();
         loop {
             let mut packets = self.packets(std::mem::take(&mut keys), &walk)?;
@@ -278,12 +308,13 @@ impl<'c> Sweep<'c> {
             }
             if std::mem::take(&mut asks_size) {
                 // Only for the progress: a user without permission for DBSIZE sees no total.
-                progress.total = replies.next().and_then(|reply| read::to_count(reply).ok()).unwrap_or(0);
+                total = replies.next().and_then(|reply| read::to_count(reply).ok());
+                progress.total = total.unwrap_or(0);
             }
             if step.restarted {
                 progress.looked_at = 0;
                 if self.dry_run {
-                    progress.matched = 0;
+                    (progress.matched, progress.skipped) = (0, 0);
                     preview = SlotCounts::default();
                 }
             }
@@ -291,8 +322,8 @@ impl<'c> Sweep<'c> {
                 preview.forget(&step.reread, progress);
             }
             if has_page {
-                progress.looked_at =
-                    progress.looked_at.saturating_add(walk.page_size().into()).min(progress.total);
+                let looked_at = progress.looked_at.saturating_add(walk.page_size().into());
+                progress.looked_at = total.map_or(looked_at, |total| looked_at.min(total));
             }
             progress.skipped += step.unreadable;
             for key in step.keys {

@@ -154,7 +154,10 @@ impl Walk {
         step.restarted = self.server.is_some() && self.server != server;
         self.server = server;
         if step.restarted {
-            // A cursor is valid only for the hash tables of one run of a server.
+            // A cursor is valid only for the hash tables of one run of a server. So the page does
+            // not count: all its keys are read again.
+            step.keys.clear();
+            step.unreadable = 0;
             self.cursor = Some(0);
             self.restarts += 1;
             if self.restarts > RESTARTS {

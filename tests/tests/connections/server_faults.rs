@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use redis_keyspace::command::IntoCommand;
 use redis_keyspace::error::Budget;
 use redis_keyspace::stats::PoolStatus;
 use redis_keyspace::{Counter, Error, ErrorKind, Keyspace, Redis, RedisBuilder, Text};
@@ -274,6 +275,56 @@ fn deleting_commands_are_not_retried() {
             there.as_ref().is_err_and(Error::is_connection_lost),
             "the key existed, but the result is {there:?}"
         );
+    });
+}
+
+/// A second execution finds the key gone or the target taken, and would report that.
+#[test]
+fn transfers_are_not_retried() {
+    within(PATIENCE, async {
+        let (_server, proxy, redis) = proxied();
+        let [from, to] = [1, 2].map(|id| Keys::text(id).on(&redis));
+        from.set("x").await.unwrap();
+        let dump = from.dump().await.unwrap().expect("it exists");
+        for (name, transfer) in [
+            ("RENAME", from.rename(&to)),
+            ("RENAMENX", from.rename_if_absent(&to)),
+            ("COPY", from.copy(&to).into_command()),
+            ("RESTORE", to.restore(&dump).into_command()),
+        ] {
+            from.set("x").await.unwrap();
+            to.del().await.unwrap();
+            proxy.on(name, Fault::CutReply);
+            assert_lost(&transfer.await.unwrap_err());
+            assert_eq!(to.get().await.unwrap().as_deref(), Some("x"), "{name} ran");
+            assert_eq!(proxy.unused(), 0, "{name} was sent once");
+        }
+    });
+}
+
+/// A second execution would not count the keys that the first one deleted.
+#[test]
+fn deletions_of_a_sweep_are_not_retried() {
+    within(PATIENCE, async {
+        let (_server, proxy, redis) = proxied();
+        let keys = || Keys::ending_keys().all().on(&redis);
+        for (command, sweep) in [("UNLINK", keys().delete()), ("PEXPIRE", keys().expire(Duration::ZERO))] {
+            for id in 0..3 {
+                Keys::ending(id).set(1).on(&redis).await.unwrap();
+            }
+            proxy.on(command, Fault::CutReply);
+            let error = sweep.await.expect_err("the outcome is not known");
+            assert_lost(error.error());
+            assert_eq!((error.progress().matched, error.progress().affected), (3, 0), "{command}");
+            // Each PEXPIRE is a command, and the connection was cut during the first.
+            assert!(keys().count().await.unwrap() < 3, "{command} ran");
+        }
+        for id in 0..3 {
+            Keys::ending(id).set(1).on(&redis).await.unwrap();
+        }
+        proxy.on("PEXPIRE", Fault::CutReply);
+        assert_eq!(keys().expire(MINUTE).await.unwrap().affected, 3, "a TTL can be set twice");
+        assert_eq!(proxy.unused(), 0);
     });
 }
 

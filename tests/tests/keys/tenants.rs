@@ -1,7 +1,7 @@
 //! Tenants: a segment of every key that is known only at run time.
 
 use redis_keyspace::{Counter, ErrorKind, Group, Json, Key, Keyspace, Lock, Redis, Text, catalog};
-use redis_keyspace_tests::{both_servers, raw, wired};
+use redis_keyspace_tests::{PATIENCE, RealServer, both_servers, raw, wired, within};
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "cart", tenant = "t", ttl = "1h")]
@@ -29,6 +29,26 @@ struct SharedKeys {
 }
 
 catalog!(CATALOG = [CartKeys, PageKeys, SharedKeys]);
+
+/// On a server of its own.
+#[derive(Keyspace)]
+#[keyspace(prefix = "bill", server = "billing", dedicated_server, tenant = "t", ttl = "1h")]
+struct BillKeys {
+    number: fn(id: u64) -> Text,
+}
+
+catalog!(APART = [CartKeys, PageKeys, BillKeys]);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = none, tenant = "t", ttl = "1h")]
+struct BareKeys {
+    #[key("bare:{id}")]
+    text: fn(id: u64) -> Text,
+    #[key("bare:group")]
+    group: Group,
+}
+
+catalog!(BARE = [BareKeys, PageKeys]);
 
 both_servers! {
     async fn tenants_are_isolated(redis: Redis) {
@@ -101,6 +121,21 @@ both_servers! {
         assert_eq!(error.kind(), ErrorKind::Configuration);
     }
 
+    async fn without_a_prefix_only_keys_of_the_keyspace_count(redis: Redis) {
+        let acme = redis.for_tenant("acme").unwrap();
+        BareKeys::text(1).set("x").on(&acme).await.unwrap();
+        let member = BareKeys::group().on(&acme).member(&BareKeys::text(2).on(&acme)).await.unwrap();
+        member.set("x").await.unwrap();
+        PageKeys::views(1).incr().on(&acme).await.unwrap();
+        raw::<()>(&redis, &["SET", &wired("t:acme:bare:x"), "foreign"]).await;
+        let counted = BARE.tenant_keys(&acme).count().await.unwrap();
+        // The generation of the group is a key, too.
+        assert_eq!(counted, [("BareKeys", 3), ("PageKeys", 1)]);
+        assert_eq!(BARE.tenant_keys(&acme).delete().await.unwrap(), 4);
+        assert_eq!(BARE.tenant_keys(&acme).count().await.unwrap(), [("BareKeys", 0), ("PageKeys", 0)]);
+        assert_eq!(raw::<u64>(&redis, &["EXISTS", &wired("t:acme:bare:x")]).await, 1);
+    }
+
     async fn without_a_tenant_commands_fail(redis: Redis) {
         for error in [
             CartKeys::user(1).set("x").await.unwrap_err(),
@@ -142,11 +177,63 @@ both_servers! {
     }
 }
 
+/// A dedicated server is for some keyspaces of the catalog only.
+async fn keyspaces_apart(redis: Redis, billing: Redis) {
+    let (carts, bills) = (redis.for_tenant("acme").unwrap(), billing.for_tenant("acme").unwrap());
+    for handle in [&carts, &bills] {
+        let error = APART.tenant_keys(handle).count().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        let text = error.to_string();
+        assert!(text.contains("BillKeys") && text.contains("TenantKeys::server"), "{text}");
+    }
+    // A sweep of keyspaces that are not used here does not reserve the server for them.
+    let misplaced = APART.tenant_keys(&carts).server(Some("billing"));
+    assert_eq!(misplaced.count().await.unwrap(), [("BillKeys", 0)]);
+    CartKeys::user(1).set("x").on(&carts).await.unwrap();
+    BillKeys::number(1).set("x").on(&bills).await.unwrap();
+    // Nor does it sweep a server that others use.
+    let error = misplaced.delete().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(APART.tenant_keys(&carts).delete().await.is_err());
+    assert!(CartKeys::user(1).exists().on(&carts).await.unwrap(), "nothing was deleted");
+    let (of_carts, of_bills) =
+        (APART.tenant_keys(&carts).server(None), APART.tenant_keys(&bills).server(Some("billing")));
+    assert_eq!(of_carts.count().await.unwrap(), [("CartKeys", 1), ("PageKeys", 0)]);
+    assert_eq!(of_carts.delete().await.unwrap(), 1);
+    assert_eq!(of_bills.count().await.unwrap(), [("BillKeys", 1)]);
+    assert_eq!(of_bills.delete().await.unwrap(), 1);
+    carts.close().await;
+    redis.close().await;
+    assert_eq!(of_carts.count().await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn keyspaces_of_a_dedicated_server_are_swept_there() {
+    within(PATIENCE, async {
+        keyspaces_apart(Redis::embedded(), Redis::embedded()).await;
+        let servers = [RealServer::start(), RealServer::start()];
+        let [redis, billing] = servers.each_ref().map(|server| Redis::open(&server.url()).unwrap());
+        keyspaces_apart(redis, billing).await;
+    });
+}
+
 #[test]
 fn the_catalog_lists_tenants() {
     let rules = CATALOG.acl_rules().namespace("staging").to_string();
     assert!(rules.contains(" ~staging:t:*:cart:user:*"), "{rules}");
     assert!(rules.contains(" ~staging:shared:text:*"), "{rules}");
+    let of_one =
+        CATALOG.acl_rules().namespace("staging").notifications(0).tenant("big co").unwrap().to_string();
+    assert!(of_one.contains(" ~staging:t:big?co:cart:user:*"), "{of_one}");
+    assert!(of_one.contains(" &__keyspace@0__:staging:t:big?co:cart:user:* "), "{of_one}");
+    assert!(of_one.contains(" ~staging:shared:text:*"), "{of_one}");
+    for wrong in ["*", "a:b", "", "a\n"] {
+        assert_eq!(
+            CATALOG.acl_rules().tenant(wrong).unwrap_err().kind(),
+            ErrorKind::InvalidInput,
+            "{wrong:?}"
+        );
+    }
     assert!(CATALOG.to_markdown().contains("`t:{tenant}:`"));
     assert!(
         CATALOG.to_snapshot().contains("[CartKeys] db: ") && CATALOG.to_snapshot().contains(", tenant: t")

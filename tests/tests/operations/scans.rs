@@ -1,6 +1,7 @@
 //! Patterns: which keys a scan finds, counts, reads, deletes and leaves alone.
 
 use std::collections::BTreeSet;
+use std::task::Poll;
 use std::time::Duration;
 
 use redis_keyspace::command::Ttl;
@@ -8,7 +9,7 @@ use redis_keyspace::scan::Pattern;
 use redis_keyspace::{Counter, Error, ErrorKind, Json, Key, Keyspace, Raw, Redis, Text};
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{
-    PATIENCE, Proxy, RealServer, both_servers, eventually, raw, unique_namespace, wired, within,
+    PATIENCE, Proxy, RealServer, both_servers, child_test, eventually, raw, unique_namespace, wired, within,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,6 +25,8 @@ struct Keys {
     note: fn(user: &str) -> Text,
     #[key("file:{path}")]
     file: fn(path: Raw<&str>) -> Text,
+    #[key("kept:{id}", stale_for = "1h")]
+    kept: fn(id: u32) -> Text,
 }
 
 /// Arguments that must match exactly their own key.
@@ -110,7 +113,7 @@ both_servers! {
     async fn a_scan_reads_many_pages(_redis: Redis) {
         let keys = |range: std::ops::Range<u32>| range.map(|id| (Keys::doc(if id % 2 == 0 { "even" } else { "odd" }, id), vec![id]));
         Key::set_many(keys(0..2500)).await.unwrap();
-        for page in [1, 7, 1000, 100_000] {
+        for page in [0, 7, 1000, 100_000] {
             assert_eq!(Keys::doc_keys().page_size(page).count().await.unwrap(), 2500, "{page}");
         }
         assert_eq!(docs(&Keys::doc_keys().user("odd")).await.len(), 1250);
@@ -130,7 +133,7 @@ both_servers! {
         assert_eq!(Keys::doc_keys().count().await.unwrap(), 1250);
         let would = Keys::doc_keys().all().delete().dry_run().await.unwrap();
         assert_eq!((would.matched, would.affected, would.finished), (1250, 0, true));
-        assert_eq!(Keys::doc_keys().all().delete().page_size(90).await.unwrap().affected, 1250);
+        assert_eq!(Keys::doc_keys().all().delete().page_size(0).await.unwrap().affected, 1250);
         assert_eq!(Keys::doc_keys().count().await.unwrap(), 0);
         let nothing = Keys::doc_keys().all().delete().await.unwrap();
         assert_eq!((nothing.matched, nothing.affected, nothing.finished), (0, 0, true));
@@ -307,6 +310,72 @@ fn an_error_reports_the_progress() {
     });
 }
 
+/// A user who may not ask for the number of keys still sees progress.
+#[test]
+fn without_the_number_of_keys_the_examined_keys_are_counted() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        server
+            .inject(Fault::error("NOPERM this user has no permissions to run 'dbsize'").on("DBSIZE"))
+            .keep();
+        let real = RealServer::start();
+        real.redis_cli(&["ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all", "-dbsize"]);
+        let builder = Redis::builder().host("127.0.0.1").port(real.port()).username("app").password("pass");
+        for redis in [Redis::with_embedded_server(server), builder.build().unwrap()] {
+            Key::set_many((0..1000).map(|id| (Keys::doc("ada", id), vec![id]))).on(&redis).await.unwrap();
+            let mut told = Vec::new();
+            let sweep = Keys::doc_keys().all().delete().on(&redis).page_size(100);
+            let swept = sweep.on_progress(|progress| told.push(progress.looked_at)).await.unwrap();
+            assert_eq!((swept.total, swept.affected), (0, 1000));
+            assert!(told[0] == 100 && told.is_sorted() && swept.looked_at >= 1000, "{told:?}");
+        }
+    });
+}
+
+/// A server that is out of memory can't record the deletion of a pattern, but deletes.
+#[test]
+fn without_memory_stale_copies_are_deleted() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = Redis::with_embedded_server(server.clone());
+        let companion = "scans:kept:1%fill{scans:kept:1}";
+        let exists = async || raw::<u64>(&redis, &["EXISTS", companion]).await == 1;
+        Keys::kept(1).get_or_set(|| async { "x".to_owned() }).on(&redis).await.unwrap();
+        assert!(exists().await, "a stale copy");
+        let oom = "OOM command not allowed when used memory > 'maxmemory'.";
+        let fault = server.inject(Fault::error(oom).on("HSET"));
+        assert_eq!(Keys::kept_keys().all().delete().on(&redis).await.unwrap().affected, 1);
+        assert_eq!(fault.hits(), 1);
+        assert!(!exists().await);
+    });
+}
+
+/// Runs in a separate process, because an installed handle applies to a whole process.
+#[test]
+fn a_sweep_stays_on_its_server() {
+    const CHILD: &str = "REDIS_KEYSPACE_TEST_SWEEP_STAYS";
+    if std::env::var_os(CHILD).is_none() {
+        child_test!("a_sweep_stays_on_its_server").env(CHILD, "1").run();
+        return;
+    }
+    within(PATIENCE, async {
+        let server = Server::new();
+        let (first, second) = (Redis::with_embedded_server(server.clone()).install(), Redis::embedded());
+        for redis in [&first, &second] {
+            Keys::note("ada").set("x").on(redis).await.unwrap();
+        }
+        // Otherwise the server in the process replies at once.
+        server.inject(Fault::delay(Duration::from_millis(1)).on("HSET").times(1)).keep();
+        let mut sweep = Keys::note_keys().all().delete().into_future();
+        let started = std::future::poll_fn(|context| Poll::Ready(sweep.as_mut().poll(context).is_pending()));
+        assert!(started.await, "loads in flight are being ended");
+        second.clone().install();
+        assert_eq!(sweep.await.unwrap().affected, 1);
+        assert!(!Keys::note("ada").exists().on(&first).await.unwrap());
+        assert!(Keys::note("ada").exists().on(&second).await.unwrap());
+    });
+}
+
 /// A cursor is invalid after a server restart.
 #[test]
 fn a_scan_restarts_after_a_server_restart() {
@@ -316,6 +385,9 @@ fn a_scan_restarts_after_a_server_restart() {
         let fill = || async {
             let docs = (0..4000).map(|id| (Keys::doc("ada", id), vec![id]));
             Key::set_many(docs).on(&redis).await.unwrap();
+            for id in 0..100 {
+                raw::<()>(&redis, &["SET", &format!("scans:doc:ada:foreign{id}"), "x"]).await;
+            }
         };
         let restart = || async {
             server.restart();
@@ -349,6 +421,16 @@ fn a_scan_restarts_after_a_server_restart() {
         });
         assert!(gone.await.unwrap().finished);
         assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 0);
+        fill().await;
+        let mut pages = 0;
+        let preview = Keys::doc_keys().all().on(&redis).page_size(100).delete().dry_run().on_progress(|_| {
+            pages += 1;
+            if pages == 15 {
+                tokio::task::block_in_place(|| handle.block_on(restart()));
+            }
+        });
+        let preview = preview.await.unwrap();
+        assert_eq!((preview.matched, preview.skipped), (4000, 100), "only those of the new server");
     });
 }
 
