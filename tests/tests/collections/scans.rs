@@ -19,7 +19,7 @@ checks! {
         let expected: BTreeMap<u64, i64> = (0..MANY).map(|nth| (nth, -1)).collect();
         sums.hset_many(expected.clone()).await.unwrap();
         let mut found = BTreeMap::new();
-        let mut scan = sums.hscan().batch(100).timeout(Duration::from_secs(30));
+        let mut scan = sums.hscan().batch(0).timeout(Duration::from_secs(30));
         while let Some(entry) = scan.next().await {
             let (field, value) = entry.unwrap();
             assert_eq!(found.insert(field, value), None, "each once");
@@ -94,6 +94,29 @@ both_servers! {
         let mut scan = set.sscan();
         assert_eq!(scan.next().await.unwrap().unwrap_err().kind(), ErrorKind::WrongType);
         assert!(scan.next().await.is_none());
+    }
+
+    async fn an_option_that_is_set_too_late_is_an_error(_redis: Redis) {
+        let sums = Keys::sums(69);
+        sums.hset_many([(1, 1), (2, 2), (3, 3)]).await.unwrap();
+        let started = async || {
+            let mut scan = sums.hscan();
+            scan.next().await.unwrap().unwrap();
+            scan
+        };
+        let mut fields = started().await.fields_only();
+        let mut errors = vec![(fields.next().await.unwrap().unwrap_err(), "fields_only")];
+        assert!(fields.next().await.is_none(), "the end");
+        for (mut scan, option) in
+            [(started().await.batch(5), "batch"), (started().await.timeout(Duration::from_secs(30)), "timeout")]
+        {
+            errors.push((scan.next().await.unwrap().unwrap_err(), option));
+            assert!(scan.next().await.is_none(), "the end");
+        }
+        for (error, option) in errors {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(&format!("`{option}`")), "{error}");
+        }
     }
 
     async fn elements_that_stay_are_found_while_others_change(_redis: Redis) {

@@ -24,6 +24,8 @@ enum ScanProgress {
     New(PageOptions),
     Between(ElementPages),
     Reading(PageInFlight),
+    /// This option was changed after the scan had started.
+    Misused(&'static str),
     Done,
 }
 
@@ -59,21 +61,26 @@ impl<S: Keyspace, V, I> MemberScan<S, V, I> {
         }
     }
 
-    /// Changes the options. After the first page, they no longer matter.
-    fn with(mut self, change: impl FnOnce(&mut PageOptions)) -> Self {
+    /// Changes the options. After the start of the scan, that is an error, because the pages before
+    /// were read with other ones.
+    fn with(mut self, option: &'static str, change: impl FnOnce(&mut PageOptions)) -> Self {
         if let ScanProgress::New(options) = &mut self.progress {
             change(options);
+        } else {
+            self.progress = ScanProgress::Misused(option);
+            self.ready.clear();
         }
         self
     }
 
-    /// Changes the options and the items. After the first page, nothing is read any more.
+    /// Changes the options and the items.
     fn decoding<J>(
         self,
+        option: &'static str,
         change: impl FnOnce(&mut PageOptions),
         decode: fn(Bytes, Option<Reply>) -> Result<J>,
     ) -> MemberScan<S, V, J> {
-        let Self { key, command, progress, seen, .. } = self.with(change);
+        let Self { key, command, progress, seen, .. } = self.with(option, change);
         MemberScan { key, command, progress, ready: VecDeque::new(), seen, decode }
     }
 
@@ -106,6 +113,12 @@ impl<S: Keyspace, V, I> MemberScan<S, V, I> {
                         }
                         Err(error) => return Poll::Ready(Some(Err(self.explain(error)))),
                     }
+                }
+                ScanProgress::Misused(option) => {
+                    let error = Error::invalid_input(format!(
+                        "`{option}` was set after the scan had started: set it before the first element is read"
+                    ));
+                    return Poll::Ready(Some(Err(self.explain(error))));
                 }
                 ScanProgress::Done => return Poll::Ready(None),
             }
@@ -177,8 +190,11 @@ macro_rules! member_stream {
         impl<S: Keyspace, $($parameter: SingleValue,)+ $item_parameter> $stream<S, $($parameter,)+ $item_parameter> {
             /// Sets about how many elements the server returns for one page (`COUNT`). The default
             /// is 500, the minimum 1. The server returns a small collection as a whole.
+            ///
+            /// Once the scan has started, this is an error: the next item is an
+            /// [`InvalidInput`](crate::ErrorKind::InvalidInput) error, and then the stream ends.
             pub fn batch(self, elements: u32) -> Self {
-                Self(self.0.with(|options| options.page_size = elements.max(1)))
+                Self(self.0.with("batch", |options| options.page_size = elements.max(1)))
             }
 
             /// Allows elements to be returned twice, which the server may do while its hash table
@@ -188,9 +204,10 @@ macro_rules! member_stream {
                 self
             }
 
-            /// Sets the deadline of each page.
+            /// Sets the deadline of each page. Once the scan has started, this is an error, as for
+            /// [`batch`](Self::batch).
             pub fn timeout(self, timeout: Duration) -> Self {
-                Self(self.0.with(|options| options.call.timeout = Some(timeout)))
+                Self(self.0.with("timeout", |options| options.call.timeout = Some(timeout)))
             }
 
             /// Returns the next element; `None` at the end.
@@ -268,10 +285,12 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> HScan<S, F, V, (F::Owned, V::O
         Self(MemberScan::new(key, "HSCAN", entry::<F, V>))
     }
 
-    /// Returns only the fields, without their values. A server before Redis 7.4 and Valkey 9.0
+    /// Returns only the fields, without their values. A server before Redis 7.4 and Valkey 8.0
     /// sends the values all the same.
+    ///
+    /// Once the scan has started, this is an error, as for [`batch`](Self::batch).
     pub fn fields_only(self) -> HScan<S, F, V, F::Owned> {
-        HScan(self.0.decoding(|options| options.without_values = true, member::<F>))
+        HScan(self.0.decoding("fields_only", |options| options.without_values = true, member::<F>))
     }
 }
 
