@@ -1,5 +1,6 @@
 //! Companion keys: what the library stores about a key, in the same cluster slot.
 
+use super::slot::{slot, slot_within};
 use super::text::KeyText;
 
 /// What is stored in a companion key.
@@ -29,7 +30,8 @@ impl Companion {
     }
 
     /// Passes the parts of the name to `each`. If the key has a hash tag, the marker follows it.
-    /// Otherwise the key is repeated as a hash tag, so both are in the same slot.
+    /// Otherwise the key is repeated as a hash tag, so both are in the same slot; see
+    /// [`shares_slot`](Self::shares_slot).
     pub(crate) fn name(self, namespace: &str, key: &str, each: &mut dyn FnMut(&[&str])) {
         let marker = self.marker();
         if has_tag(key) {
@@ -44,6 +46,22 @@ impl Companion {
         let mut name = String::new();
         self.name(namespace, key, &mut |parts| name.extend(parts.iter().copied()));
         KeyText::Shared(name.strip_prefix(namespace).unwrap_or(&name).into())
+    }
+
+    /// Whether the companions of a key are in its slot. Those of a key whose braces form no hash
+    /// tag are not: its braces would be a part of the repeated key.
+    pub(crate) fn shares_slot(key: &str) -> bool {
+        has_tag(key) || !key.contains(['{', '}'])
+    }
+
+    /// Returns the cluster slot of the companion of a key.
+    pub(crate) fn slot(self, namespace: &str, key: &str) -> u16 {
+        if Self::shares_slot(key) {
+            return slot_within(namespace, key);
+        }
+        let mut found = 0;
+        self.name(namespace, key, &mut |parts| found = slot(&parts.concat()));
+        found
     }
 
     /// Whether a name looks like that of a companion key, in any namespace.
@@ -72,7 +90,6 @@ fn has_tag(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::slot::slot;
 
     fn name(namespace: &str, key: &str) -> String {
         let mut name = String::new();
@@ -87,10 +104,20 @@ mod tests {
             for key in ["cart:user:7", "cart:user:{7}", "cart:{a}:{b}", "a", "cart:\u{e9}", member] {
                 let name = name(namespace, key);
                 assert_eq!(slot(&name), slot(&format!("{namespace}{key}")), "{name}");
+                assert!(Companion::shares_slot(key), "{key}");
                 assert!(name.starts_with(&format!("{namespace}{key}%fill")));
                 let without_namespace = &name[namespace.len()..];
                 assert_eq!(Companion::Fill.owner(without_namespace, namespace), Some(key), "{name}");
             }
+        }
+        for namespace in ["", "staging:"] {
+            for key in ["a{b", "a}b", "a{}b", "a}b{c"] {
+                let name = name(namespace, key);
+                assert!(!Companion::shares_slot(key), "{key}");
+                assert_eq!(Companion::Fill.slot(namespace, key), slot(&name), "{name}");
+                assert_ne!(slot(&name), slot_within(namespace, key), "{name}");
+            }
+            assert_eq!(Companion::Fill.slot(namespace, "a{b}"), slot("b"));
         }
         assert_eq!(name("", "cart:user:7"), "cart:user:7%fill{cart:user:7}");
         assert_eq!(name("s:", "cart:{7}"), "s:cart:{7}%fill");

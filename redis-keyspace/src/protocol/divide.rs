@@ -27,13 +27,23 @@ pub(super) struct SlotPart {
 
 /// Returns the slot of the first key of a command.
 pub(super) fn slot_of(packet: &Packet, namespace: &str) -> Option<u16> {
-    packet.keys.as_slice().first().map(|key| slot_within(namespace, key.as_str()))
+    slots_of(packet, namespace).next()
+}
+
+/// Returns the slots of the keys of a command.
+fn slots_of(packet: &Packet, namespace: &str) -> impl Iterator<Item = u16> {
+    packet.keys.as_slice().iter().map(move |key| match &packet.keys {
+        Keys::CompanionOf(_, companion) | Keys::CompanionsOf(_, companion) => {
+            companion.slot(namespace, key.as_str())
+        }
+        _ => slot_within(namespace, key.as_str()),
+    })
 }
 
 /// Divides a command by the slots of its keys.
 pub(super) fn divide(packet: &Packet, namespace: &str, division: Division) -> Result<Vec<SlotPart>> {
     let keys = packet.keys.as_slice();
-    let slots: Vec<u16> = keys.iter().map(|key| slot_within(namespace, key.as_str())).collect();
+    let slots: Vec<u16> = slots_of(packet, namespace).collect();
     let first = slots.first().copied();
     if slots.iter().all(|slot| Some(*slot) == first) {
         return Ok(vec![SlotPart { slot: first, packet: packet.clone(), keys: None }]);

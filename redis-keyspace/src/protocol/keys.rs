@@ -42,6 +42,20 @@ impl Keys {
         }
     }
 
+    /// Returns a key that is used together with its companion, if the companion is in another slot
+    /// of a cluster. In a transaction, another command may use the key itself.
+    pub(super) fn apart_from_companion(&self, in_transaction: bool) -> Option<&KeyText> {
+        let uses_both = match self {
+            Self::With(..) | Self::Pairs(..) => true,
+            Self::CompanionOf(..) | Self::CompanionsOf(..) => in_transaction,
+            Self::None | Self::One(_) | Self::Many(_) | Self::Into(..) => false,
+        };
+        if !uses_both {
+            return None;
+        }
+        self.as_slice().iter().find(|key| !Companion::shares_slot(key.as_str()))
+    }
+
     /// Returns the same keys without a number between them, as a script receives them.
     pub(super) fn without_count(&self) -> Cow<'_, Self> {
         match self {

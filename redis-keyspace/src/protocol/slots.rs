@@ -7,8 +7,11 @@ use crate::error::{Error, Result, SlotConflict};
 use crate::key::slot_within;
 
 impl Request {
-    /// Whether the keys of the request could be in different slots.
+    /// Whether the keys of the request, or a key and its companion, could be in different slots.
     pub(crate) fn may_span_slots(&self) -> bool {
+        if self.apart_from_companions().is_some() {
+            return true;
+        }
         match self {
             Self::Empty => false,
             Self::Page(_) => true,
@@ -47,6 +50,9 @@ impl Request {
         if !self.may_span_slots() {
             return None;
         }
+        if let Some(error) = self.apart_from_companions() {
+            return Some(error);
+        }
         let mut first: Option<(&str, u16)> = None;
         let mut conflict = None;
         self.each_packet(&mut |packet| {
@@ -65,6 +71,21 @@ impl Request {
             }
         });
         conflict.map(Error::across_slots)
+    }
+
+    /// Returns an error if a command or a transaction uses a key and its companion, which are in
+    /// different slots.
+    pub(super) fn apart_from_companions(&self) -> Option<Error> {
+        let (packets, in_transaction) = match self {
+            Self::Batch(requests) => return requests.iter().find_map(Self::apart_from_companions),
+            Self::Atomic(packets) => (packets.as_slice(), true),
+            _ => (self.packets(), false),
+        };
+        packets.iter().find_map(|packet| packet.keys.apart_from_companion(in_transaction)).map(|_| {
+            Error::invalid_input(
+                "a cluster can't run this command on a key whose braces form no hash tag, because what this crate keeps                  about the key is in another slot; the command was not sent: use a key without braces, or with a hash                  tag such as `{7}`",
+            )
+        })
     }
 
     /// Visits the commands whose keys must share a slot.

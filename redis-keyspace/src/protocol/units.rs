@@ -59,11 +59,14 @@ impl Units {
             return requests.iter().for_each(|request| self.add(request, namespace, division));
         }
         let packets = request.packets();
+        let apart = request.apart_from_companions();
         let (first, before) = (self.packets, self.units.len());
         let is_atomic = matches!(request, Request::Atomic(_));
         let mut leaf = Leaf { packets: packets.len(), is_atomic, unit: None, refused: None };
         self.packets += packets.len();
-        let added = if is_atomic {
+        let added = if let Some(error) = apart {
+            Err(error)
+        } else if is_atomic {
             self.add_atomic(packets, first, namespace, division)
         } else {
             self.add_each(packets, first, namespace, division)

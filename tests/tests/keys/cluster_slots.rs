@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis_keyspace::config::Protocol;
-use redis_keyspace::{Counter, ErrorKind, Key, Keyspace, Redis, RedisBuilder, Text};
+use redis_keyspace::{Counter, Error, ErrorKind, Key, Keyspace, Lock, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, RealServer, manager, pool_builder, within};
 
@@ -26,6 +26,20 @@ struct CartKeys {
 #[keyspace(prefix = "page", ttl = "1h")]
 struct PageKeys {
     title: fn(id: u64) -> Text,
+}
+
+/// Keys with braces that form no hash tag.
+#[derive(Keyspace)]
+#[keyspace(prefix = "odd", ttl = "1h")]
+struct OddKeys {
+    #[key("text:{{{id}")]
+    text: fn(id: u64) -> Text,
+    #[key("kept:{{{id}", stale_for = "1h")]
+    kept: fn(id: u64) -> Text,
+    #[key("lock:{{{id}", ttl = "1m")]
+    lock: fn(id: u64) -> Lock,
+    #[key("tagged:{{x}}:{{{id}")]
+    tagged: fn(id: u64) -> Text,
 }
 
 /// Runs a body on an embedded cluster, on a real one with each protocol, and on the real one
@@ -158,6 +172,45 @@ fn patterns_work_on_the_keys_of_a_node() {
         assert_eq!((gone.matched, gone.affected, gone.finished), (300, 300, true));
         assert_eq!(CartKeys::loose_keys().count().await.unwrap(), 300);
         assert_eq!(CartKeys::delete_pattern("loose:*").await.unwrap().affected, 300);
+    });
+}
+
+/// Operations on a key and on what the library stores about it.
+async fn on_both(
+    redis: &Redis,
+    text: Key<OddKeys, Text>,
+    kept: Key<OddKeys, Text>,
+) -> Vec<Result<(), Error>> {
+    let transaction = redis.transaction((text.set("x"), text.get())).await;
+    vec![
+        text.set("x").only_if_absent().await.map(drop),
+        text.get_or_set(|| async { "x".to_owned() }).refresh().await.map(drop),
+        kept.set("x").await,
+        transaction.map(drop),
+        OddKeys::lock(1).lock().await.map(drop),
+    ]
+}
+
+#[test]
+fn a_cluster_refuses_keys_apart_from_their_companions() {
+    on_clusters(async |redis| {
+        for outcome in on_both(&redis, OddKeys::text(1), OddKeys::kept(1)).await {
+            let error = outcome.expect_err("the two are in different slots");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains("hash tag"), "{error}");
+        }
+        // One command is enough for these.
+        OddKeys::text(1).set("x").await.unwrap();
+        assert_eq!(OddKeys::text(1).get().await.unwrap().as_deref(), Some("x"));
+        assert!(OddKeys::text(1).del().await.unwrap());
+        for outcome in on_both(&redis, OddKeys::tagged(1), OddKeys::tagged(1)).await.into_iter().take(4) {
+            outcome.expect("the hash tag selects the slot of both");
+        }
+    });
+    within(PATIENCE, async {
+        let redis = Redis::embedded();
+        let outcomes = redis.scope(on_both(&redis, OddKeys::text(1), OddKeys::kept(1))).await;
+        outcomes.into_iter().for_each(|outcome| outcome.expect("a single server has no slots"));
     });
 }
 
