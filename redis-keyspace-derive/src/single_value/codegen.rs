@@ -77,6 +77,7 @@ fn newtype(ident: &Ident, member: &syn::Member, ty: &Type, names: &Names, rk: &I
     );
     let decode = quote_spanned!(span=> #rk::decode_wrapped::<#inner>(#bytes_there));
     let decode_owned = quote_spanned!(span=> #rk::decode_wrapped_owned::<#inner>(#bytes_there));
+    let of_nil = quote_spanned!(span=> #rk::wrapped_of_nil::<#inner>());
     Impls {
         alias: quote_spanned!(site()=> type #declared = #closed;),
         wire_format: quote_spanned!(span=> #rk::wire_format_of_wrapped::<#inner>()),
@@ -102,6 +103,10 @@ fn newtype(ident: &Ident, member: &syn::Member, ty: &Type, names: &Names, rk: &I
 
             fn decode_owned(#bytes: #rk::SharedBytes) -> #rk::Result<Self, #rk::DecodeError> {
                 #rk::Result::map(#decode_owned, |#this| Self { #member: #this })
+            }
+
+            fn of_nil() -> #rk::Option<Self> {
+                #rk::Option::map(#of_nil, |#this| Self { #member: #this })
             }
         },
     }

@@ -22,7 +22,7 @@ pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWrit
 pub use crate::kind::{
     DecodeError, EncodeError, Field, FieldMeta, FieldReader, FieldType, FieldWriter, Kind, KindMeta,
     RecordFields, Role, SingleValue, Trim, Wrapped, decode_wrapped, decode_wrapped_owned, encode_variant,
-    encode_wrapped, encode_wrapped_within, unknown_variant, wire_format_of_wrapped,
+    encode_wrapped, encode_wrapped_within, unknown_variant, wire_format_of_wrapped, wrapped_of_nil,
 };
 pub use crate::scan::{Pattern, Sweep, Unrestricted, delete_pattern};
 pub use crate::schema::{

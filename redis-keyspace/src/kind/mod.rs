@@ -47,5 +47,5 @@ pub use traits::{Kind, Readable, SingleValue, Stored};
 #[doc(hidden)]
 pub use wrapped::{
     Wrapped, decode_wrapped, decode_wrapped_owned, encode_variant, encode_wrapped, encode_wrapped_within,
-    unknown_variant, wire_format_of_wrapped,
+    unknown_variant, wire_format_of_wrapped, wrapped_of_nil,
 };

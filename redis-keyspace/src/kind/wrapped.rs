@@ -101,6 +101,12 @@ pub fn decode_wrapped_owned<W: Wrapped>(bytes: bytes::Bytes) -> Result<W, Decode
     W::Kind::decode_owned(bytes).map(W::from_owned)
 }
 
+/// See [`SingleValue::of_nil`].
+#[must_use]
+pub fn wrapped_of_nil<W: Wrapped>() -> Option<W> {
+    W::Kind::of_nil().map(W::from_owned)
+}
+
 /// Appends the text of a variant.
 ///
 /// # Errors

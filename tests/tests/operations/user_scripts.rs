@@ -2,7 +2,9 @@
 
 use redis_keyspace::bytes::Bytes;
 use redis_keyspace::command::Reads;
-use redis_keyspace::{Counter, ErrorKind, Json, Key, Keyspace, List, Redis, RedisBuilder, Script, Text};
+use redis_keyspace::{
+    Counter, ErrorKind, Json, Key, Keyspace, List, Redis, RedisBuilder, Script, SingleValue, Text,
+};
 use redis_keyspace_embedded::{Fault as ServerFault, Reply, ScriptContext, Server};
 use redis_keyspace_tests::{
     Fault, PATIENCE, Proxy, manager, pool_builder, raw, shared_cluster, shared_server, unique_namespace,
@@ -91,6 +93,14 @@ struct Echo<'t> {
     list: Vec<u8>,
 }
 
+#[derive(Debug, PartialEq, SingleValue)]
+struct Flag(bool);
+
+/// Lua returns `false` as nil.
+#[derive(Script)]
+#[script(source = "return {false, true, false}", returns = (Flag, Flag, Option<Flag>))]
+struct Flags;
+
 #[derive(Script)]
 #[script(source = "return redis.call('SET', KEYS[1], ARGV[1])", returns = String)]
 struct Write {
@@ -166,6 +176,9 @@ fn embedded() -> (Server, RedisBuilder) {
         let keys = Reply::Integer(i64::try_from(keys.len()).unwrap());
         let bulk = |text: &Bytes| Reply::Bulk(text.clone());
         Reply::Array(vec![bulk(text), bulk(number), keys, Reply::Nil, Reply::Integer(1), bulk(list)])
+    });
+    server.register_script(Flags::SOURCE, |_, _, _| {
+        Reply::Array(vec![Reply::Nil, Reply::Integer(1), Reply::Nil])
     });
     server.register_script(Write::SOURCE, |script, keys, arguments| {
         script.call(&[&b"SET"[..], &keys[0], &arguments[0]])
@@ -271,6 +284,7 @@ mod bodies {
         let echo = Echo { text: "\r\n{}", number: u64::MAX, list: vec![1, 2] };
         let all = ("\r\n{}".to_owned(), u64::MAX, 0, None, true, vec![1, 2]);
         assert_eq!(echo.run().await.unwrap(), all);
+        assert_eq!(Flags.run().await.unwrap(), (Flag(false), Flag(true), None));
         assert_eq!(Sum { stocks: Vec::new(), factor: 2.0 }.run().await.unwrap().to_string(), "0");
         let nan = Sum { stocks: Vec::new(), factor: f64::NAN }.run().await.unwrap_err();
         assert_eq!(nan.kind(), ErrorKind::Encode);
