@@ -133,6 +133,11 @@ impl Param<'_> {
         self.name.as_deref()
     }
 
+    /// Whether the type has a lifetime other than `'static`, as far as its text shows that.
+    pub(crate) fn borrows(&self) -> bool {
+        has_short_lifetime(&self.text)
+    }
+
     pub(crate) fn refused(&self) -> Option<Refused> {
         match bare(self.ty) {
             ty if is_float(ty) => Some(Refused::Float),
@@ -141,6 +146,10 @@ impl Param<'_> {
             _ => None,
         }
     }
+}
+
+fn has_short_lifetime(ty: &str) -> bool {
+    ty.replace("&'static", "").replace("'static", "").contains(['&', '\''])
 }
 
 /// Returns whether a type is `self` or `&self`.
@@ -237,15 +246,18 @@ impl<'a> Entry<'a> {
             })
             .map(|argument| {
                 let ident = argument.name.as_ref().map(|(name, _)| name).filter(|name| *name != "_");
+                let text = types::text(&argument.ty);
+                // A borrowed type was reported. The compiler must not report it again.
+                let may_convert = !has_short_lifetime(&text);
                 Param {
                     number: 0,
                     ident,
                     name: ident.map(plain),
                     ty: &argument.ty,
-                    text: types::text(&argument.ty),
+                    text,
                     span: argument.ty.span(),
                     closed: closed(&argument.ty, &input.ident),
-                    is_into: ident.is_some_and(|name| attributes.into.contains(name)),
+                    is_into: may_convert && ident.is_some_and(|name| attributes.into.contains(name)),
                 }
             })
             .collect();

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::Span;
+use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Attribute, LitInt, LitStr, Path};
+use syn::{Attribute, LitInt, LitStr, Path, Token};
 
 use super::{Item, Place, Setting, items, usage, value};
 use crate::crate_path;
@@ -112,25 +113,18 @@ fn expanded(text: &str) -> Result<String, String> {
 fn length(item: &Item, diag: &Diag) -> Option<(u16, u16, Span)> {
     let tokens = item.value(diag)?;
     let span = tokens.span();
-    let number = |tokens: TokenStream| {
-        let literal = syn::parse2::<LitInt>(tokens).ok().filter(|literal| literal.suffix().is_empty())?;
-        literal.base10_parse::<u16>().ok().filter(|number| (1..UNBOUNDED).contains(number))
+    let number = |literal: &LitInt| {
+        let number = literal.base10_parse::<u16>().ok().filter(|_| literal.suffix().is_empty())?;
+        (1..UNBOUNDED).contains(&number).then_some(number)
     };
-    let mut parts = vec![TokenStream::new()];
-    for token in tokens {
-        match token {
-            TokenTree::Punct(punct) if matches!(punct.as_char(), '.' | '=') => {
-                if parts.last().is_some_and(|part| !part.is_empty()) && parts.len() == 1 {
-                    parts.push(TokenStream::new());
-                }
-            }
-            token => parts.last_mut().into_iter().for_each(|part| part.extend([token.clone()])),
-        }
-    }
-    let numbers: Vec<Option<u16>> = parts.into_iter().map(number).collect();
-    match numbers.as_slice() {
-        [Some(only)] => Some((*only, *only, span)),
-        [Some(min), Some(max)] if min <= max => Some((*min, *max, span)),
+    let range = |input: ParseStream<'_>| -> syn::Result<(LitInt, LitInt)> {
+        let min: LitInt = input.parse()?;
+        let max = if input.parse::<Option<Token![..=]>>()?.is_some() { input.parse()? } else { min.clone() };
+        Ok((min, max))
+    };
+    let parsed = Parser::parse2(range, tokens).ok();
+    match parsed.and_then(|(min, max)| number(&min).zip(number(&max))) {
+        Some((min, max)) if min <= max => Some((min, max, span)),
         _ => {
             diag.error(span, "`len` must be a number of bytes or a range: `len = 26` or `len = 1..=40`");
             None

@@ -98,7 +98,8 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         _ if name.starts_with("__") => "starts with `__`, which is reserved for generated code".to_owned(),
         _ => {
             let Some(field) = field_of_pattern(name) else { return };
-            if !model.entries.iter().any(|other| other.name == field && !other.params.is_empty()) {
+            let has_pattern = |other: &Entry<'_>| other.parses && !other.params.is_empty();
+            if !model.entries.iter().any(|other| other.name == field && has_pattern(other)) {
                 return;
             }
             format!("is the function that returns the pattern of `{field}`")
@@ -114,37 +115,49 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
     diag.error(entry.ident.span(), format!("`{name}` {reason}: rename the field{keep}"));
 }
 
-/// Reports names in `into` that are not parameters.
+/// Reports names in `into` that are not parameters, or parameters that borrow: a conversion returns
+/// a value that borrows from nothing.
 fn converted(entry: &Entry<'_>, diag: &Diag) {
     for name in &entry.into {
-        if !entry.params.iter().any(|param| param.ident == Some(name)) {
-            let field = &entry.name;
-            diag.error(
+        let field = &entry.name;
+        match entry.params.iter().find(|param| param.ident == Some(name)) {
+            None => diag.error(
                 name.span(),
                 format!("`{field}` has no parameter `{name}`: `into` must be the name of a parameter"),
-            );
+            ),
+            Some(param) if param.borrows() => diag.error(
+                name.span(),
+                format!(
+                    "an `into` parameter must be owned, but `{name}` is `{}`: write an owned type, such as `String`",
+                    param.text
+                ),
+            ),
+            Some(_) => {}
         }
     }
 }
 
+/// The operations of patterns.
+pub(crate) const OPERATIONS: [&str; 14] = [
+    "all",
+    "allow_repeats",
+    "count",
+    "delete",
+    "exists",
+    "expire",
+    "glob",
+    "notifications",
+    "on",
+    "page_size",
+    "scan",
+    "subscribe",
+    "timeout",
+    "values",
+];
+
 /// Reports parameters named like an operation of patterns. A pattern has a method for each
 /// parameter, which would hide the operation.
 fn hidden_operations(entry: &Entry<'_>, diag: &Diag) {
-    const OPERATIONS: [&str; 13] = [
-        "all",
-        "count",
-        "delete",
-        "exists",
-        "expire",
-        "glob",
-        "notifications",
-        "on",
-        "page_size",
-        "scan",
-        "subscribe",
-        "timeout",
-        "values",
-    ];
     for param in &entry.params {
         if let (Some(ident), Some(name)) = (param.ident, param.name())
             && OPERATIONS.contains(&name)
@@ -157,11 +170,11 @@ fn hidden_operations(entry: &Entry<'_>, diag: &Diag) {
     }
 }
 
-/// Reports fields whose generated variants have the same name. The generated code checks that
-/// templates do not overlap.
+/// Reports fields whose generated variants have the same name. Fields with `parse = false` have no
+/// variant. The generated code checks that templates do not overlap.
 fn distinct(model: &Keyspace<'_>, diag: &Diag) {
     let mut taken: BTreeMap<&str, &Entry<'_>> = BTreeMap::new();
-    for entry in &model.entries {
+    for entry in model.entries.iter().filter(|entry| entry.parses) {
         if let Some(other) = taken.get(entry.variant.as_str()).copied() {
             diag.error(
                 entry.ident.span(),

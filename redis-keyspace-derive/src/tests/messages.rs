@@ -188,6 +188,73 @@ fn the_suggested_template_does_not_repeat_the_prefix() {
 }
 
 #[test]
+fn a_length_is_a_number_or_an_inclusive_range() {
+    let count = |length: TokenStream| {
+        let tokens = quote! {
+            #[key(alphabet = "a-z", len = #length)]
+            struct Slug(String);
+        };
+        messages(key_argument(tokens)).len()
+    };
+    for length in [quote!(26), quote!(1..=40), quote!(7..=7)] {
+        assert_eq!(count(length.clone()), 0, "{length}");
+    }
+    for length in [
+        quote!(..=40),
+        quote!(1..40),
+        quote!(1 = 40),
+        quote!(1..),
+        quote!(1..=),
+        quote!(1..=40..=50),
+        quote!(1 40),
+        quote!(40..=1),
+        quote!(0..=4),
+        quote!(1..=40u8),
+        quote!("26"),
+        quote!(65535),
+    ] {
+        assert_eq!(count(length.clone()), 1, "{length}");
+    }
+}
+
+#[test]
+fn converted_parameters_are_owned() {
+    for (ty, count) in [
+        (quote!(&str), 1),
+        (quote!(Raw<&str>), 1),
+        (quote!(Cow<'_, str>), 1),
+        (quote!(String), 0),
+        (quote!(&'static str), 0),
+        (quote!(Cow<'static, str>), 0),
+    ] {
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys { #[key(into = name)] user: fn(name: #ty) -> Text, }
+        };
+        assert_eq!(self::count(tokens), count, "{ty}");
+    }
+}
+
+/// A field with `parse = false` has neither a pattern nor a variant.
+#[test]
+fn names_that_are_not_generated_are_free() {
+    for (parse, count) in [(quote!(parse = false), 0), (quote!(parse = true), 2)] {
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys {
+                #[key("user:{id}", #parse)]
+                user: fn(id: u64) -> Text,
+                user_keys: Text,
+                #[key("other:{id}", #parse)]
+                user_1: fn(id: u64) -> Text,
+                user1: Text,
+            }
+        };
+        assert_eq!(self::count(tokens), count, "{parse}");
+    }
+}
+
+#[test]
 fn values_after_an_equals_sign_are_checked_too() {
     let tokens = quote! {
         #[keyspace = "cart*"]

@@ -3,6 +3,7 @@
 mod attributes;
 mod expansion;
 mod messages;
+mod operations;
 mod template;
 
 use proc_macro2::TokenStream;

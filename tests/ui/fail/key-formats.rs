@@ -51,4 +51,19 @@ struct OverlapKeys {
     within: fn(id: u64) -> Text,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
+#[key(alphabet = "a-z", len = ..=40)]
+struct WithoutMinimum(String);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, KeyArgument)]
+#[key(alphabet = "a-z", len = 1..40)]
+struct WithoutEquals(String);
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "borrowed", ttl = "1h")]
+struct BorrowedKeys {
+    #[key(into = name)]
+    user: fn(name: &str) -> Text,
+}
+
 fn main() {}

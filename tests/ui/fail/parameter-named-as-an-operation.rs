@@ -5,6 +5,8 @@ use redis_keyspace::{Keyspace, Text};
 struct CartKeys {
     #[key("pages:{count}")]
     pages: fn(count: u64) -> Text,
+    #[key("jobs:{allow_repeats}")]
+    jobs: fn(allow_repeats: bool) -> Text,
 }
 
 fn main() {}
