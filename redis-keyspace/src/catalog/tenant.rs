@@ -117,9 +117,9 @@ impl TenantKeys {
         Ok(counts)
     }
 
-    /// Deletes all keys of the tenant in the selected keyspaces. Returns the number of deleted keys.
-    /// Loads in flight do not store their values. Of a keyspace without a prefix, it deletes the
-    /// keys that [`count`](Self::count) counts.
+    /// Deletes all keys of the tenant in the selected keyspaces. Returns the number of deleted
+    /// keys. Loads in flight do not store their values. Of a keyspace without a prefix, it deletes
+    /// the keys that [`count`](Self::count) counts.
     ///
     /// Some additional data of the library is not deleted. It contains no values and expires by
     /// itself: the fencing number of a lock after a day, the payload hash of a `Once` after its

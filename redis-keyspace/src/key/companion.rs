@@ -1,7 +1,6 @@
 //! Companion keys: what the library stores about a key, in the same cluster slot.
 
 use super::slot::{slot, slot_within};
-use super::text::KeyText;
 
 /// What is stored in a companion key.
 ///
@@ -39,13 +38,6 @@ impl Companion {
         } else {
             each(&[namespace, key, marker, "{", namespace, key, "}"]);
         }
-    }
-
-    /// Returns the name without the namespace, as the text of a key.
-    pub(crate) fn text(self, namespace: &str, key: &str) -> KeyText {
-        let mut name = String::new();
-        self.name(namespace, key, &mut |parts| name.extend(parts.iter().copied()));
-        KeyText::Shared(name.strip_prefix(namespace).unwrap_or(&name).into())
     }
 
     /// Whether the companions of a key are in its slot. Those of a key whose braces form no hash

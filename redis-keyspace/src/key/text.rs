@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::companion::Companion;
 use super::generation;
 use super::reserved::reserved_text;
 use crate::error::{Error, Result};
@@ -23,6 +24,13 @@ pub(crate) enum KeyText {
 }
 
 impl KeyText {
+    /// Returns the name of a companion key in this namespace.
+    pub(crate) fn of_companion(companion: Companion, namespace: &str, key: &str) -> Self {
+        let mut name = String::new();
+        companion.name(namespace, key, &mut |parts| name.extend(parts.iter().copied()));
+        Self::Shared(name.strip_prefix(namespace).unwrap_or(&name).into())
+    }
+
     #[inline]
     pub(crate) fn as_str(&self) -> &str {
         match self {

@@ -20,7 +20,7 @@ use crate::cache::lease::{FillOutcome, Lease, LeaseAnswer, LeaseMode, LeasePlace
 use crate::client::{Binding, CallOptions, Redis, Target, call_options};
 use crate::command::{Command, get_many_bytes};
 use crate::error::{Error, ErrorKind, Result, later_version};
-use crate::key::Companion;
+use crate::key::{Companion, KeyText};
 use crate::kind::{Once, SingleValue};
 use crate::protocol::read;
 use crate::schema::{Key, Keyspace, Lifetime, OnUnavailable};
@@ -334,7 +334,7 @@ impl<S: Keyspace, V: SingleValue> PayloadNotes<'_, S, V> {
 
     /// Returns the note for a result that is stored this long; `None` if it never expires.
     fn note(&self, encoded: &[u8], lifetime: Option<Duration>) -> ResultNote {
-        let key = Companion::Payload.text(&self.binding.namespace, self.key.as_str());
+        let key = KeyText::of_companion(Companion::Payload, &self.binding.namespace, self.key.as_str());
         let kept = payload::kept(lifetime);
         ResultNote { key, text: self.payload.note(encoded), kept }
     }
