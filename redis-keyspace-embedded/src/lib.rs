@@ -84,9 +84,9 @@
 //!   and the group of a command, but no texts. There are no HELP subcommands.
 //! * Lua is not supported: register scripts as Rust functions with [`Server::register_script`], and
 //!   functions with [`Server::register_function`]. FUNCTION LOAD accepts a library and reads only
-//!   its name; FCALL finds a registered function if the text of a loaded library contains its name.
-//! FCALL_RO also runs functions without the flag `no-writes`, and their writes fail. An error of a
-//!   command in a script does not name the script and its line.
+//!   its name. FCALL finds a registered function if the text of a loaded library contains its name.
+//!   FCALL_RO also runs functions without the flag `no-writes`, and their writes fail. An error of
+//!   a command in a script does not name the script and its line.
 //! * A key expires at the start of the millisecond in which its TTL ends. A real server keeps it
 //!   until the end of that millisecond, and its DBSIZE counts expired keys that no command has
 //!   touched yet.

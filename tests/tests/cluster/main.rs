@@ -17,7 +17,9 @@ mod slow_masters;
 
 use std::time::Duration;
 
-use redis_keyspace::{Bytes, Counter, Hash, Json, Keyspace, Lock, Redis, RedisBuilder, Set, SortedSet, Text};
+use redis_keyspace::{
+    Bytes, Counter, Hash, Json, Keyspace, Lock, Once, Redis, RedisBuilder, Set, SortedSet, Text,
+};
 use redis_keyspace_tests::{PATIENCE, RealCluster, shared_cluster, unique_namespace, within};
 
 #[derive(Keyspace)]
@@ -35,6 +37,7 @@ pub struct CartKeys {
     page: fn(id: u64) -> Text,
     blob: fn(id: u64) -> Bytes,
     fans: fn(id: u64) -> Set<u64>,
+    paid: fn(id: u64) -> Once<Text>,
     #[key("stock:{shop}:{id}", hash_tag = shop)]
     stock: fn(shop: u64, id: u64) -> Counter,
     #[key("prices:{shop}", hash_tag = shop)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use redis_keyspace::{Key, Redis};
+use redis_keyspace::{ErrorKind, Key, Redis};
 use redis_keyspace_tests::RealCluster;
 
-use crate::{CartKeys, builder, on, on_cluster, slot_of};
+use crate::{CartKeys, LIMIT, builder, on, on_cluster, slot_of};
 
 #[test]
 fn a_scan_finds_the_keys_of_all_nodes() {
@@ -64,6 +64,29 @@ fn deleting_a_pattern_ends_loads_on_all_nodes() {
             assert_eq!(fill.await.unwrap().unwrap(), "old");
         }
         assert_eq!(CartKeys::kept_keys().count().await.unwrap(), 0, "an outdated value was stored");
+    });
+}
+
+#[test]
+fn deleting_a_pattern_ends_no_running_work() {
+    on_cluster(async |redis: Redis| {
+        let again = async |id| {
+            let run = CartKeys::paid(id).run(async || panic!("the work runs twice"));
+            run.await.unwrap_err().kind()
+        };
+        for id in 0..6 {
+            let work = async || {
+                CartKeys::paid_keys().all().expire(LIMIT).await.unwrap();
+                CartKeys::paid_keys().all().delete().await.unwrap();
+                CartKeys::delete_pattern("*").await.unwrap();
+                assert_eq!(again(id).await, ErrorKind::InProgress);
+                "done".to_owned()
+            };
+            assert_eq!(CartKeys::paid(id).run(work).payload_bytes("a").await.unwrap(), "done");
+            let other = CartKeys::paid(id).run(async || panic!("it has run")).payload_bytes("b").await;
+            assert_eq!(other.unwrap_err().kind(), ErrorKind::PayloadMismatch);
+        }
+        drop(redis);
     });
 }
 
