@@ -122,8 +122,8 @@ impl TenantKeys {
     /// the keys that [`count`](Self::count) counts.
     ///
     /// Some additional data of the library is not deleted. It contains no values and expires by
-    /// itself: the fencing number of a lock after a day, the payload hash of a `Once` after its
-    /// result, and sweep marks after 30 days.
+    /// itself: the fencing number of a lock a day after the lock, the payload hash of a `Once`
+    /// after its result, and sweep marks after 30 days.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text, catalog};

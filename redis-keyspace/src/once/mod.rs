@@ -69,7 +69,9 @@ impl<S: Keyspace, V: SingleValue> Key<S, Once<V>> {
     /// - Those of any command.
     ///
     /// After the work ran: [`ResultNotStored`](ErrorKind::ResultNotStored) if its result could not
-    /// be stored. [`Error::take_result`] returns it.
+    /// be stored. [`Error::take_result`] returns it. If Redis did not answer, the result may still
+    /// be stored. Until that is certain, for up to 30 seconds, other calls fail with
+    /// [`InProgress`](ErrorKind::InProgress).
     ///
     /// # Cancellation
     ///
