@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use redis_keyspace_embedded::Server;
-use redis_keyspace_harness::RealServer;
+use redis_keyspace_harness::{RealServer, eventually_blocking};
 
 use crate::random::{Family, configuration};
 use crate::raw::{Raw, Running, children, sorted};
@@ -116,6 +116,9 @@ fn random_subscriptions_receive_the_same_bytes() {
     let command = (0..CONNECTIONS, CHANNELS.command());
     let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(command, 1..60));
     let result = TestRunner::new(config).run(&sequences, |(protocol, sequence)| {
+        // The server may still count the subscriptions of the last sequence.
+        let subscribers = || real.redis_cli(&["CLIENT", "LIST", "TYPE", "PUBSUB"]);
+        eventually_blocking("the connections are closed", || subscribers().trim().is_empty());
         let difference = runtime.block_on(async {
             let embedded = Server::new();
             let mut ours = Side::new(async || Raw::embedded(&embedded), protocol).await;
