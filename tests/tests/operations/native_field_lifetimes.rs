@@ -85,6 +85,20 @@ fn fields(client: &mut Client, keys: &[Vec<u8>]) -> Vec<Reply> {
     all
 }
 
+/// Sorts the fields that a script returns. Redis 7.4 orders those of a small hash by their
+/// lifetimes.
+fn in_order(mut replies: Reply) -> Reply {
+    if let Reply::Array(replies) = &mut replies
+        && let Some(Reply::Array(parts)) = replies.first_mut()
+        && let [Reply::Integer(0), Reply::Array(fields)] = parts.as_mut_slice()
+    {
+        let mut pairs: Vec<Vec<Reply>> = fields.chunks(2).map(<[Reply]>::to_vec).collect();
+        pairs.sort_by_key(|pair| pair.first().map(ToString::to_string));
+        *fields = pairs.concat();
+    }
+    replies
+}
+
 #[test]
 fn scripts_of_records_match_their_lua() {
     let real = RealServer::start();
@@ -100,6 +114,7 @@ fn scripts_of_records_match_their_lua() {
     }
     assert!(runs.iter().any(|run| run.arguments.iter().any(|word| word == b"HPEXPIRE")));
     let (_embedded, mut servers) = start_servers(real);
+    servers.normalized = in_order;
     let after_runs = runs.iter().map(|first| vec![first.command()]);
     let mut states: Vec<Vec<Words>> = after_runs.collect();
     for run in &runs {

@@ -517,6 +517,8 @@ pub(crate) struct Servers {
     pub(crate) clients: [Client; 2],
     pub(crate) cases: usize,
     pub(crate) differences: Vec<String>,
+    /// Changes the replies before they are compared.
+    pub(crate) normalized: fn(Reply) -> Reply,
     _running: (Listener, RealServer),
 }
 
@@ -558,7 +560,7 @@ impl Servers {
             commands.extend([words(&[b"TIME"]), words(&[b"EXEC"])]);
             let Seen { replies, now } =
                 with_time(call_all(client, &commands).pop().expect("the reply to EXEC"));
-            let mut all = vec![replies];
+            let mut all = vec![(self.normalized)(replies)];
             all.extend(content(client));
             seen.push(Seen { replies: Reply::Array(all), now });
         }
@@ -619,8 +621,13 @@ pub(crate) fn start_servers(real: RealServer) -> (Server, Servers) {
     drop(Redis::with_embedded_server(embedded.clone()));
     let listener = RUNTIME.block_on(embedded.listen()).unwrap();
     let ours = Client::tcp(listener.addr().expect("a TCP address")).unwrap();
-    let servers =
-        Servers { clients: [ours, theirs], cases: 0, differences: Vec::new(), _running: (listener, real) };
+    let servers = Servers {
+        clients: [ours, theirs],
+        cases: 0,
+        differences: Vec::new(),
+        normalized: |reply| reply,
+        _running: (listener, real),
+    };
     (embedded, servers)
 }
 
