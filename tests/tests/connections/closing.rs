@@ -43,7 +43,7 @@ async fn subscribed(redis: &Redis) -> Subscription<Text> {
 }
 
 /// Closes a handle while its tenant, a subscription and a lock guard exist. An equal handle that is
-/// created afterwards has connections of its own.
+/// created afterwards opens new connections.
 async fn reopen(builder: RedisBuilder) {
     let builder = builder.namespace(unique_namespace()).unwrap().timeout(Duration::from_secs(60));
     let new = || builder.clone().build().unwrap();

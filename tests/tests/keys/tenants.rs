@@ -30,7 +30,7 @@ struct SharedKeys {
 
 catalog!(CATALOG = [CartKeys, PageKeys, SharedKeys]);
 
-/// On a server of its own.
+/// On a separate server.
 #[derive(Keyspace)]
 #[keyspace(prefix = "bill", server = "billing", dedicated_server, tenant = "t", ttl = "1h")]
 struct BillKeys {
