@@ -6,6 +6,7 @@
 
 mod available;
 mod both;
+mod clients;
 mod command_log;
 mod own_pool;
 
@@ -16,6 +17,7 @@ pub mod sentinel_chaos;
 
 pub use available::{is_available, is_known};
 pub use both::{on_embedded, on_real, raw, wire, wired};
+pub use clients::clients_of_program;
 pub use command_log::{CommandLog, ServerAbilities};
 pub use own_pool::{manager, pool_builder};
 pub use redis_keyspace_harness::{
@@ -23,6 +25,6 @@ pub use redis_keyspace_harness::{
     RealClusterBuilder, RealSentinels, RealSentinelsBuilder, RealServer, RealServerBuilder, RunningTest,
     SlotMove, Stepper, Switch, Switches, TlsFiles, Traffic, child_test, eventually, eventually_blocking,
     eventually_rises, require_command, require_in_scripts, require_no_command, require_private_script_debug,
-    require_reply_to_auth, require_setting, require_tls, resp, secrets, shared_cluster, shared_server,
-    slot_tag, unique_namespace, within,
+    require_reply_to_auth, require_setting, require_tls, require_value, resp, secrets, shared_cluster,
+    shared_server, slot_tag, unique_namespace, within,
 };

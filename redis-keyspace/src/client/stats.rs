@@ -336,7 +336,7 @@ impl NodeStats {
     fn new(node: &Node, slots: usize) -> Self {
         let (shared_connections, in_flight) = node.lanes();
         let facts = &node.facts;
-        let mut exclusive = ExclusiveStats::of(node.exclusives());
+        let mut exclusive = node.exclusives().map_or_else(ExclusiveStats::default, ExclusiveStats::of);
         let modified = facts.modified_connections.load(Ordering::Relaxed);
         exclusive.closed.broken = exclusive.closed.broken.saturating_sub(modified);
         exclusive.closed.modified = modified;

@@ -18,6 +18,7 @@ use super::search::Suspicion;
 use crate::config::{Endpoint, Settings};
 use crate::error::{Budget, Error};
 use crate::protocol::{Keys, Packet, script_probe};
+use crate::sync::ClosedFlag;
 use crate::time::{Backoff, Deadline};
 
 /// The pause before the first probe.
@@ -43,16 +44,18 @@ pub(crate) struct Origin {
     runtime: Handle,
     /// Notified when the server can't be reached, is silent, or was lost.
     trouble: Arc<Notify>,
+    /// Set when the pool is closed. Nothing is opened for it any more.
+    closed: Arc<ClosedFlag>,
 }
 
 impl Origin {
-    pub(crate) fn new(
-        settings: Arc<Settings>,
-        facts: Arc<ServerFacts>,
-        runtime: Handle,
-        trouble: Arc<Notify>,
-    ) -> Self {
-        Self { settings, facts, runtime, trouble }
+    pub(crate) fn new(settings: Arc<Settings>, facts: Arc<ServerFacts>, runtime: Handle) -> Self {
+        Self { settings, facts, runtime, trouble: Arc::default(), closed: Arc::default() }
+    }
+
+    /// Returns what the connections to another server of the same pool are opened from.
+    pub(super) fn of_other(&self, settings: Settings, facts: Arc<ServerFacts>) -> Self {
+        Self { settings: Arc::new(settings), facts, ..self.clone() }
     }
 
     /// The runtime of the pool.
@@ -60,12 +63,27 @@ impl Origin {
         &self.runtime
     }
 
-    /// Makes one attempt within the connect timeout, and records its outcome.
+    /// Notified when a server of the pool can't be reached, is silent, or was lost.
+    pub(super) fn trouble(&self) -> &Notify {
+        &self.trouble
+    }
+
+    /// Set when the pool is closed.
+    pub(super) fn closed(&self) -> &ClosedFlag {
+        &self.closed
+    }
+
+    /// Makes one attempt within the connect timeout, and records its outcome. Ends it when the pool
+    /// is closed.
     pub(crate) async fn attempt<C, F>(&self, connect: impl Fn() -> F) -> Attempt<C>
     where
         F: Future<Output = Result<C, Error>>,
     {
-        let outcome = self.connected(connect).await;
+        let outcome = tokio::select! {
+            biased;
+            () = self.closed.closed() => return Attempt::Failed(Error::closed(), Instant::now()),
+            outcome = self.connected(connect) => outcome,
+        };
         if self.facts.note(outcome.as_ref().err()) {
             self.search();
         }
@@ -127,8 +145,10 @@ impl Origin {
 
     /// Starts the task that probes the server until it is back, unless that task runs already.
     pub(crate) fn search(&self) {
-        let (settings, facts) = (Arc::downgrade(&self.settings), Arc::downgrade(&self.facts));
-        let searching = search(settings, facts, self.runtime.clone(), Arc::clone(&self.trouble));
+        let Self { settings, facts, runtime, trouble, closed } = self;
+        let (settings, facts) = (Arc::downgrade(settings), Arc::downgrade(facts));
+        let of_task = (runtime.clone(), Arc::clone(trouble), Arc::clone(closed));
+        let searching = search(settings, facts, of_task);
         let guard = self.facts.search.guard();
         let searching = async move {
             let _guard = guard;
@@ -138,9 +158,13 @@ impl Origin {
     }
 }
 
-/// Connects repeatedly until the server is back and no lane is suspected, or the pool is dropped.
-/// The time between two attempts is at most the configured pause.
-async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Handle, trouble: Arc<Notify>) {
+/// Connects repeatedly until the server is back and no lane is suspected, or the pool is closed or
+/// dropped. The time between two attempts is at most the configured pause.
+async fn search(
+    settings: Weak<Settings>,
+    facts: Weak<ServerFacts>,
+    (runtime, trouble, closed): (Handle, Arc<Notify>, Arc<ClosedFlag>),
+) {
     let mut next = Instant::now();
     let mut pauses = None;
     loop {
@@ -159,13 +183,14 @@ async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, runtime: Han
                 pauses
             }
         };
-        if !facts.search.must_continue(|| facts.breaker.wants_probe()) {
+        if closed.is_set() || !facts.search.must_continue(|| facts.breaker.wants_probe()) {
             return;
         }
         let began = Instant::now();
         next = began + pauses.pause();
         let is_open = facts.breaker.probing(true);
-        let origin = Origin::new(settings, facts, runtime.clone(), Arc::clone(&trouble));
+        let (runtime, trouble, closed) = (runtime.clone(), Arc::clone(&trouble), Arc::clone(&closed));
+        let origin = Origin { settings, facts, runtime, trouble, closed };
         let outcome = origin.connected(|| sign_of_life(&origin)).await;
         if outcome.is_ok() {
             origin.facts.search.answered(began);

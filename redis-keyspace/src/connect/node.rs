@@ -148,8 +148,8 @@ impl Node {
         self.own.waited()
     }
 
-    /// Returns the state of the pool of exclusive connections.
-    pub(crate) fn exclusives(&self) -> bb8::State {
+    /// Returns the state of the pool of exclusive connections; `None` once it is closed.
+    pub(crate) fn exclusives(&self) -> Option<bb8::State> {
         self.own.exclusives()
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::Guard;
+use arc_swap::{ArcSwapOption, Guard};
 use bb8_redis::bb8;
 use tokio::time::{Instant, timeout_at};
 
@@ -35,7 +35,8 @@ const BIG: usize = 64 * 1024;
 /// Any number of tasks use a lane at the same time; see [`lane`](super::lane).
 pub(crate) struct Own {
     origin: Origin,
-    lanes: bb8::Pool<LaneManager>,
+    /// Removed when the pool is closed: a lane that no caller waits for any more ends with it.
+    lanes: ArcSwapOption<bb8::Pool<LaneManager>>,
     slots: Arc<[Slot]>,
     /// The number of requests that could wait, which take turns.
     next: AtomicUsize,
@@ -43,7 +44,8 @@ pub(crate) struct Own {
     queued: ConnectQueue,
     /// The slot for large requests. The first of them connects it.
     big: Slot,
-    exclusives: bb8::Pool<ExclusiveManager>,
+    /// Removed when the pool is closed, so that idle connections end with the last one in use.
+    exclusives: ArcSwapOption<bb8::Pool<ExclusiveManager>>,
     waiting: WaitingCallers,
 }
 
@@ -70,12 +72,12 @@ impl Own {
             .build_unchecked(ExclusiveManager::new(origin.clone()));
         Self {
             origin,
-            lanes: pool,
+            lanes: ArcSwapOption::from_pointee(pool),
             slots: (0..lanes).map(|_| Slot::default()).collect(),
             next: AtomicUsize::new(0),
             queued: ConnectQueue::default(),
             big: Slot::default(),
-            exclusives,
+            exclusives: ArcSwapOption::from_pointee(exclusives),
             waiting: WaitingCallers::default(),
         }
     }
@@ -152,7 +154,8 @@ impl Own {
         }
         let Some(nth) = to_connect(&self.slots) else { return };
         let Some(reviving) = Reviving::start(&self.slots, nth) else { return };
-        let (lanes, origin) = (self.lanes.clone(), self.origin.clone());
+        let Some(lanes) = self.lanes.load_full() else { return };
+        let origin = self.origin.clone();
         // The runtime of the caller may end earlier.
         self.origin.runtime().spawn(async move {
             let deadline = Deadline::after(origin.settings.timeout);
@@ -252,7 +255,10 @@ impl Own {
         match slot.open() {
             Some(lane) => Ok(lane),
             // Boxed, because it is large and rare, and the futures of all requests contain it.
-            None => Box::pin(slot.lane(&self.lanes, &self.origin, deadline)).await,
+            None => {
+                let lanes = self.lanes.load_full().ok_or_else(Error::closed)?;
+                Box::pin(slot.lane(&lanes, &self.origin, deadline)).await
+            }
         }
     }
 
@@ -268,6 +274,7 @@ impl Own {
 
     /// Checks out an exclusive connection.
     pub(crate) async fn exclusive(&self, deadline: Deadline) -> Result<RawConnection, Error> {
+        let exclusives = self.exclusives.load_full().ok_or_else(Error::closed)?;
         self.origin.facts.breaker.admit()?;
         let most = usize::try_from(self.origin.settings.max_in_flight).unwrap_or(usize::MAX);
         let before = self.waiting();
@@ -275,7 +282,7 @@ impl Own {
             return Err(Error::too_many_waiting(before));
         }
         let waiting = WaitingCaller::new(&self.waiting);
-        let checkout = fresh(&self.exclusives, waiting.since, self.origin.runtime());
+        let checkout = fresh(&exclusives, waiting.since, self.origin.runtime());
         match timeout_at(deadline.at(), checkout).await {
             Ok(Ok(connection)) => match &*connection {
                 Attempt::Connected(_) => Ok(RawConnection::pooled(connection)),
@@ -283,14 +290,13 @@ impl Own {
             },
             Ok(Err(_)) | Err(_) => {
                 drop(waiting);
-                Err(self.busy(deadline))
+                Err(self.busy(exclusives.state(), deadline))
             }
         }
     }
 
     /// Returns why no exclusive connection was free in time.
-    fn busy(&self, deadline: Deadline) -> Error {
-        let state = self.exclusives.state();
+    fn busy(&self, state: bb8::State, deadline: Deadline) -> Error {
         let busy = state.connections.saturating_sub(state.idle_connections);
         let most = self.origin.settings.exclusive_connections;
         if busy < u32::from(most) {
@@ -335,15 +341,20 @@ impl Own {
         }
     }
 
-    /// Stops accepting commands. The future waits until the commands in flight are answered, or
-    /// their deadlines pass.
+    /// Stops accepting commands, because the pool is closed. The future waits until the commands in
+    /// flight are answered, or their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
-        let open: Vec<_> = self.slots().filter_map(Slot::take).collect();
-        for lane in &open {
-            lane.close();
-        }
+        self.exclusives.store(None);
+        self.lanes.store(None);
+        self.end_lanes()
+    }
+
+    /// Ends the shared connections when no caller waits for a reply, which the future waits for.
+    /// The next command connects again, unless the pool is closed.
+    pub(super) fn end_lanes(&self) -> impl Future<Output = ()> + use<> {
+        let ending: Vec<_> = self.slots().filter_map(Slot::end).collect();
         async move {
-            for lane in &open {
+            for lane in &ending {
                 lane.ended().await;
             }
         }
@@ -360,8 +371,8 @@ impl Own {
         open.fold((0, 0), |(lanes, waiting), lane| (lanes + 1, waiting + lane.in_flight()))
     }
 
-    pub(crate) fn exclusives(&self) -> bb8::State {
-        self.exclusives.state()
+    pub(crate) fn exclusives(&self) -> Option<bb8::State> {
+        Some(self.exclusives.load().as_ref()?.state())
     }
 
     /// Returns how many callers wait for an exclusive connection.

@@ -4,11 +4,10 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bb8_redis::bb8;
-use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::attempt::Origin;
 use super::cluster::Cluster;
@@ -61,31 +60,29 @@ impl Pool {
         if let Endpoint::Embedded(_) = &settings.endpoint {
             event!(info, "using the embedded server: it is for quick starts and tests, and persists nothing");
         }
-        let (runtime, trouble) = (Handle::current(), Arc::<Notify>::default());
-        let origin = Origin::new(Arc::clone(&settings), Arc::clone(&facts), runtime, Arc::clone(&trouble));
+        let origin = Origin::new(Arc::clone(&settings), Arc::clone(&facts), Handle::current());
         let connections = match &settings.endpoint {
             Endpoint::Pool(external) => Connections::External(external.clone()),
             endpoint => {
-                let sentinels = match endpoint {
+                let watch = match endpoint {
                     Endpoint::Sentinel(master) => {
                         Some(SentinelWatch::obtain(&settings, master, origin.runtime()))
                     }
                     _ => None,
                 };
                 let home = Arc::new(Node::new(origin.clone()));
-                if let Some(watch) = &sentinels {
-                    home.follow_master(watch.board());
+                let sentinels = watch.as_ref().map(|watch| Arc::clone(watch.board()));
+                if let Some(board) = &sentinels {
+                    home.follow_master(board);
                 }
-                let runtime = origin.runtime().clone();
                 Connections::Own(Arc::new(Server {
                     home,
                     cluster: OnceLock::new(),
                     sentinels,
-                    trouble,
+                    watch: ArcSwapOption::new(watch),
                     replicas: Replicas::default(),
                     replica_nodes: ArcSwap::default(),
-                    subscriptions: Arc::new(Hub::new(runtime.clone())),
-                    runtime,
+                    subscriptions: Arc::new(Hub::new(origin.runtime().clone())),
                 }))
             }
         };
@@ -299,25 +296,16 @@ impl Pool {
         }
     }
 
-    /// Stops accepting commands. The future waits until the commands in flight are answered, or
-    /// their deadlines pass.
+    /// Stops accepting commands, and opens no more connections. The future waits until the commands
+    /// in flight are answered, or their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
-        let closed = match &self.connections {
-            Connections::Own(server) => {
-                server.subscriptions.close();
-                let replicas = server.replica_nodes.load();
-                let replicas: Vec<_> = replicas.iter().map(|node| node.own.close()).collect();
-                Some((server.home.own.close(), server.cluster.get().map(Cluster::close), replicas))
-            }
+        let closing = match &self.connections {
+            Connections::Own(server) => Some(server.close()),
             Connections::External(_) => None,
         };
         async move {
-            if let Some((home, cluster, replicas)) = closed {
-                home.await;
-                join_all(replicas).await;
-                if let Some(nodes) = cluster {
-                    nodes.await;
-                }
+            if let Some(closing) = closing {
+                closing.await;
             }
         }
     }
@@ -343,7 +331,7 @@ impl Pool {
     /// Returns what is known about the sentinels, if they name the server.
     pub(crate) fn sentinels(&self) -> Option<SentinelStatus> {
         match &self.connections {
-            Connections::Own(server) => server.sentinels.as_ref().map(|watch| watch.board().status()),
+            Connections::Own(server) => server.sentinels.as_ref().map(|board| board.status()),
             Connections::External(_) => None,
         }
     }

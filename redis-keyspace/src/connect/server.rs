@@ -3,9 +3,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use futures_util::future::join_all;
 
 use super::attempt::Origin;
 use super::cluster::Cluster;
@@ -13,6 +12,7 @@ use super::facts::ServerFacts;
 use super::node::Node;
 use super::replicas::{ReplicaGroup, Replicas, choose};
 use super::sentinel::SentinelWatch;
+use super::sentinel::board::SentinelBoard;
 use super::subscription::{Hub, SubscriptionNodes};
 use crate::config::{Address, Endpoint, SentinelAccess, Settings};
 
@@ -22,14 +22,13 @@ pub(super) struct Server {
     pub(super) home: Arc<Node>,
     pub(super) cluster: OnceLock<Cluster>,
     /// Set if sentinels name the server.
-    pub(super) sentinels: Option<Arc<SentinelWatch>>,
-    /// Wakes the task that looks after the cluster.
-    pub(super) trouble: Arc<Notify>,
+    pub(super) sentinels: Option<Arc<SentinelBoard>>,
+    /// The tasks that ask the sentinels, until the pool is closed.
+    pub(super) watch: ArcSwapOption<SentinelWatch>,
     pub(super) replicas: Replicas,
     /// The replicas of `home`. A cluster knows its own.
     pub(super) replica_nodes: ArcSwap<Vec<Arc<Node>>>,
     pub(super) subscriptions: Arc<Hub>,
-    pub(super) runtime: Handle,
 }
 
 impl SubscriptionNodes for Server {
@@ -43,14 +42,14 @@ impl SubscriptionNodes for Server {
 }
 
 impl Server {
+    /// What connections to the home server are opened from.
+    fn origin(&self) -> &Origin {
+        self.home.own.origin()
+    }
+
     /// Starts to use the nodes of the cluster, if the server is known to be one of them.
     pub(super) fn follow_cluster(&self) -> Option<&Cluster> {
-        self.follows_cluster().then(|| {
-            self.cluster.get_or_init(|| {
-                let (settings, home) = (Arc::clone(&self.home.settings), Arc::clone(&self.home));
-                Cluster::start(settings, home, Arc::clone(&self.trouble), self.runtime.clone())
-            })
-        })
+        self.follows_cluster().then(|| self.cluster.get_or_init(|| Cluster::start(Arc::clone(&self.home))))
     }
 
     /// Whether commands go to the nodes of a cluster.
@@ -76,12 +75,15 @@ impl Server {
         if !self.has_replicas() {
             return None;
         }
-        self.replicas.want(&self.runtime, || {
+        self.replicas.want(self.origin().runtime(), || {
             if let Some(sentinels) = &self.sentinels {
-                sentinels.board().want_replicas();
+                sentinels.want_replicas();
             }
             let server = Arc::downgrade(self);
-            Box::new(move || server.upgrade().map(|server| server.replica_groups()))
+            Box::new(move || {
+                let server = server.upgrade().filter(|server| !server.origin().closed().is_set());
+                server.map(|server| server.replica_groups())
+            })
         });
         match self.cluster.get() {
             Some(cluster) => cluster.replica(slot?),
@@ -94,12 +96,12 @@ impl Server {
             let groups = cluster.replica_groups();
             if groups.iter().any(|group| group.replicas.is_empty()) {
                 // A node does not report a new replica before it knows how much data it has.
-                self.trouble.notify_one();
+                self.origin().trouble().notify_one();
             }
             return groups;
         }
         let addresses = match &self.sentinels {
-            Some(sentinels) => sentinels.board().replicas(),
+            Some(sentinels) => sentinels.replicas(),
             None => self.home.settings.replicas.clone(),
         };
         let before = self.replica_nodes.load();
@@ -114,7 +116,7 @@ impl Server {
 
     fn new_replica(&self, host: String, port: u16) -> Arc<Node> {
         // The pools of a node start tasks, which must not end with the runtime of a caller.
-        let _runtime = self.runtime.enter();
+        let _runtime = self.origin().runtime().enter();
         let settings = Settings {
             endpoint: Endpoint::Tcp { host, port },
             replicas: Vec::new(),
@@ -123,7 +125,24 @@ impl Server {
             ..Settings::clone(&self.home.settings)
         };
         let facts = Arc::new(ServerFacts::new(&settings));
-        let (runtime, trouble) = (self.runtime.clone(), Arc::clone(&self.trouble));
-        Arc::new(Node::replica(Origin::new(Arc::new(settings), facts, runtime, trouble)))
+        Arc::new(Node::replica(self.origin().of_other(settings, facts)))
+    }
+
+    /// Stops accepting commands, and opens no more connections. The future waits until the commands
+    /// in flight are answered, or their deadlines pass.
+    pub(super) fn close(&self) -> impl Future<Output = ()> + use<> {
+        // First: a connection that is opened meanwhile finds it.
+        self.origin().closed().set();
+        self.subscriptions.close();
+        self.watch.store(None);
+        let replicas: Vec<_> = self.replica_nodes.load().iter().map(|node| node.own.close()).collect();
+        let (home, cluster) = (self.home.own.close(), self.cluster.get().map(Cluster::close));
+        async move {
+            home.await;
+            join_all(replicas).await;
+            if let Some(nodes) = cluster {
+                nodes.await;
+            }
+        }
     }
 }

@@ -132,9 +132,12 @@ impl Slot {
         self.lane.load().as_ref().map(|held| &held.lane).filter(|lane| lane.is_open()).cloned()
     }
 
-    /// Removes the lane from the slot.
-    pub(crate) fn take(&self) -> Option<Lane> {
-        self.lane.swap(None).map(|held| held.lane.clone())
+    /// Removes the lane from the slot and closes it for new commands.
+    pub(crate) fn end(&self) -> Option<Lane> {
+        let held = self.lane.swap(None)?;
+        // First: bb8 would hand out an open lane again.
+        held.lane.close();
+        Some(held.lane.clone())
     }
 
     /// Closes the lane for new commands unless it is young. The next command connects again.
@@ -155,7 +158,8 @@ impl Slot {
     }
 
     /// Returns the lane of the slot, and connects it if necessary. After a failed attempt, the next
-    /// one starts after a pause of about `retry_delay`, no matter how many callers wait.
+    /// one starts after a pause of about `retry_delay`, no matter how many callers wait. Fails once
+    /// the pool is closed.
     pub(crate) async fn lane(
         &self,
         lanes: &bb8::Pool<LaneManager>,
@@ -204,6 +208,11 @@ impl Slot {
         let held = HeldLane { lane: lane.clone(), since: Instant::now(), _checked_out: checked_out };
         self.lane.store(Some(Arc::new(held)));
         *last_failure = None;
+        if origin.closed().is_set() {
+            // The pool was closed after the lane was connected, and this lane may have been missed.
+            self.end();
+            return Err(Error::closed());
+        }
         if lane.generation() != origin.facts.generation() {
             // The server was replaced after the lane was connected, here or for a caller that was
             // dropped, and this lane was missed.

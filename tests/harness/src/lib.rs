@@ -34,7 +34,7 @@ pub use namespace::unique_namespace;
 pub use proxy::{Fault, Proxy, Traffic};
 pub use requirements::{
     require_command, require_in_scripts, require_no_command, require_private_script_debug,
-    require_reply_to_auth, require_setting, require_tls,
+    require_reply_to_auth, require_setting, require_tls, require_value,
 };
 pub use sentinel::{Party, Promotion, RealSentinels, RealSentinelsBuilder, Switch, Switches};
 pub use server::{RealServer, RealServerBuilder, TlsFiles, shared_server};

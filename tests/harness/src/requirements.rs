@@ -72,6 +72,16 @@ pub fn require_setting(name: &str) -> bool {
     has_setting(name) || skip(&format!("the server has no setting {name}, according to CONFIG GET"))
 }
 
+/// Returns whether a server accepts a value of a setting, and leaves it set. If not, records that
+/// the running test is skipped: it must return then. Call it on the thread of the test, with a
+/// private server.
+#[must_use = "a test without what it needs must return"]
+pub fn require_value(server: &RealServer, setting: &str, value: &str) -> bool {
+    let reply = server.client().call(&["CONFIG", "SET", setting, value]).expect("the server answers");
+    !matches!(reply, Reply::Error(_))
+        || skip(&format!("the server refuses the value {value} of {setting}, according to CONFIG SET"))
+}
+
 fn has_setting(name: &str) -> bool {
     let known = shared_server().client().call(&["CONFIG", "GET", name]).expect("the server answers");
     matches!(&known, Reply::Array(pair) if !pair.is_empty())

@@ -6,7 +6,9 @@ use redis_keyspace::channel::{Event, Notifications};
 use redis_keyspace::kind::Kind;
 use redis_keyspace::{ErrorKind, Keyspace, List, Redis, Text, catalog};
 use redis_keyspace_embedded::Server;
-use redis_keyspace_tests::{Fault, PATIENCE, Proxy, RealCluster, RealServer, raw, unique_namespace, within};
+use redis_keyspace_tests::{
+    Fault, PATIENCE, Proxy, RealCluster, RealServer, raw, require_value, unique_namespace, within,
+};
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "watched", db = 3, ttl = "1h")]
@@ -91,6 +93,9 @@ fn a_server_that_sends_none_is_an_error_that_says_so() {
 /// These classes are not part of `A`.
 #[test]
 fn new_keys_and_reads_of_missing_keys_are_told() {
+    if !require_value(&RealServer::start(), "notify-keyspace-events", "Kn") {
+        return;
+    }
     for (setting, event) in [("Kn", "new"), ("Km", "keymiss"), ("KEmn", "new")] {
         on_both(setting, async |_| {
             let mut changes = Watched::user_keys().notifications().await.unwrap();

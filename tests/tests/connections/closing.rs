@@ -11,6 +11,8 @@ use redis_keyspace::{Channel, Counter, Keyspace, Lock, Redis, RedisBuilder, Text
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{PATIENCE, eventually, shared_cluster, shared_server, unique_namespace, within};
 
+use crate::handles::ping;
+
 #[derive(Keyspace)]
 #[keyspace(prefix = "closing", tenant = "t", ttl = 3600)]
 struct Keys {
@@ -103,6 +105,99 @@ fn the_last_handle_that_is_closed_closes_the_pool() {
         two.close().await;
         eventually("all connections are closed", async || server.connection_count() == 0).await;
         drop(tenant);
+    });
+}
+
+/// What opens a connection of a handle, directly or for a tenant.
+#[derive(Clone, Copy, Debug)]
+enum Opening {
+    /// The first command connects.
+    First,
+    /// The first command connects, and is dropped meanwhile. The connection waits for a later one.
+    Abandoned,
+    /// The second command opens a second connection in the background.
+    Second,
+    Exclusive,
+    Subscription,
+}
+
+impl Opening {
+    const ALL: [Self; 5] = [Self::First, Self::Abandoned, Self::Second, Self::Exclusive, Self::Subscription];
+
+    async fn prepare(self, tenant: &Redis) {
+        match self {
+            Self::First | Self::Abandoned => {}
+            // The tenant has a reference to the pool afterwards.
+            Self::Second | Self::Exclusive | Self::Subscription => {
+                Keys::text(1).get().on(tenant).await.unwrap();
+            }
+        }
+    }
+
+    /// May fail, because the handle is closed meanwhile.
+    async fn open(self, redis: Redis, tenant: Redis) {
+        match self {
+            Self::First | Self::Second => drop(Keys::text(1).get().on(&tenant).await),
+            Self::Abandoned => {
+                let mut command = pin!(Keys::text(1).get().on(&tenant));
+                poll_fn(|context| Poll::Ready(command.as_mut().poll(context).is_pending())).await;
+            }
+            Self::Exclusive => drop(tenant.raw(ping).await),
+            Self::Subscription => drop(Rooms::room(1).on(&redis).subscribe().await),
+        }
+    }
+}
+
+async fn yield_often(turns: usize) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// On one thread, a number of turns determines how far the connection has come.
+#[tokio::test]
+async fn a_connection_that_is_being_opened_does_not_outlive_its_handle() {
+    for opening in Opening::ALL {
+        for turns in 0..50 {
+            let server = Server::new();
+            let redis = Redis::with_embedded_server(server.clone());
+            let tenant = redis.for_tenant("acme").unwrap();
+            opening.prepare(&tenant).await;
+            let opened = tokio::spawn(opening.open(redis.clone(), tenant.clone()));
+            yield_often(turns).await;
+            redis.close().await;
+            opened.await.unwrap();
+            // A connection that comes later would be missed.
+            yield_often(100).await;
+            let what = format!("{opening:?} after {turns} turns: all connections are closed");
+            eventually(&what, async || server.connection_count() == 0).await;
+            drop(tenant);
+        }
+    }
+}
+
+/// A server that answers no login.
+#[test]
+fn closing_ends_attempts_to_connect() {
+    within(PATIENCE, async {
+        for opening in Opening::ALL {
+            let server = Server::new();
+            let redis = Redis::builder()
+                .embedded(server.clone())
+                .connect_timeout(PATIENCE)
+                .timeout(PATIENCE * 2)
+                .build()
+                .unwrap();
+            let tenant = redis.for_tenant("acme").unwrap();
+            opening.prepare(&tenant).await;
+            let stalled = server.inject(Fault::stall().on("HELLO"));
+            let opened = tokio::spawn(opening.open(redis.clone(), tenant.clone()));
+            eventually("the login waits for its reply", async || stalled.hits() > 0).await;
+            redis.close().await;
+            eventually("all connections are closed", async || server.connection_count() == 0).await;
+            opened.await.unwrap();
+            drop(tenant);
+        }
     });
 }
 

@@ -58,7 +58,7 @@ struct Named {
     text: fn(id: u32) -> Text,
 }
 
-async fn ping(mut connection: RawConnection) -> redis::RedisResult<()> {
+pub async fn ping(mut connection: RawConnection) -> redis::RedisResult<()> {
     redis::cmd("PING").query_async(&mut connection).await
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::{ShopKeys, count, in_sync, on, reads, uses};
 
 /// Starts a master and a replica that follows it.
-fn servers() -> (RealServer, RealServer) {
+pub fn servers() -> (RealServer, RealServer) {
     let master = RealServer::builder().arg("--repl-diskless-sync-delay").arg("0").start();
     let port = master.port().to_string();
     let replica = RealServer::builder().arg("--replicaof").arg("127.0.0.1").arg(port).start();

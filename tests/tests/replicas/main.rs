@@ -1,5 +1,6 @@
 //! Reads from replicas: of a cluster, behind sentinels, and configured ones.
 
+mod closed;
 mod cluster;
 mod configured;
 mod sentinels;

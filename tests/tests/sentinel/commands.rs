@@ -2,7 +2,7 @@
 
 use redis_keyspace::health::ServerRole;
 use redis_keyspace::{Key, Redis, redis};
-use redis_keyspace_tests::{PATIENCE, RealSentinels, eventually, within};
+use redis_keyspace_tests::{PATIENCE, RealSentinels, clients_of_program, eventually, within};
 
 use crate::{ShopKeys, answer, builder, on, sentinels};
 
@@ -37,11 +37,8 @@ fn all_commands_run_on_the_master() {
     });
 }
 
-/// Returns how many connections a sentinel has from this program. They are named after it.
 fn clients(servers: &RealSentinels, sentinel: usize) -> usize {
-    let program = std::env::current_exe().unwrap();
-    let name = format!("name={} ", program.file_stem().unwrap().display());
-    servers.sentinel(sentinel).redis_cli(&["CLIENT", "LIST"]).matches(&name).count()
+    clients_of_program(servers.sentinel(sentinel))
 }
 
 #[test]

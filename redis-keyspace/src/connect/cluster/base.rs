@@ -3,8 +3,6 @@
 use std::sync::{Arc, Weak};
 
 use futures_util::future::join_all;
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 
@@ -13,7 +11,6 @@ use super::map::SlotMap;
 use super::refresh::keep_up_to_date;
 use super::route::Route;
 use super::shared::ClusterShared;
-use crate::config::Settings;
 use crate::connect::lane::Submitted;
 use crate::connect::node::Node;
 use crate::connect::replicas::{ReplicaGroup, choose};
@@ -45,16 +42,11 @@ impl Drop for Cluster {
 }
 
 impl Cluster {
-    /// Starts to ask for the nodes. Must be called within the runtime of the pool.
-    pub(crate) fn start(
-        settings: Arc<Settings>,
-        home: Arc<Node>,
-        trouble: Arc<Notify>,
-        runtime: Handle,
-    ) -> Self {
-        let shared = Arc::new(ClusterShared::new(settings, home, trouble, runtime.clone()));
-        shared.trouble.notify_one();
-        let task = runtime.spawn(keep_up_to_date(Arc::clone(&shared))).abort_handle();
+    /// Starts to ask for the nodes.
+    pub(crate) fn start(home: Arc<Node>) -> Self {
+        let shared = Arc::new(ClusterShared::new(home));
+        shared.origin().trouble().notify_one();
+        let task = shared.origin().runtime().spawn(keep_up_to_date(Arc::clone(&shared))).abort_handle();
         Self { shared, task }
     }
 
@@ -85,12 +77,12 @@ impl Cluster {
         let map = self.shared.map.load();
         match slot {
             Some(slot) => map.owner(slot).cloned().ok_or_else(|| {
-                self.shared.trouble.notify_one();
+                self.refresh();
                 Error::new(
                     ErrorKind::Unavailable,
                     format!(
                         "no node of the cluster of {} serves the slot {slot} now",
-                        self.shared.settings.endpoint
+                        self.shared.home.settings.endpoint
                     ),
                 )
             }),
@@ -109,22 +101,22 @@ impl Cluster {
             return Ok(());
         }
         let (mut changes, mut failures) = (self.shared.changes.subscribe(), self.shared.failures.subscribe());
-        let mut closed = self.shared.closed.subscribe();
+        let closed = self.shared.origin().closed();
         let mut is_first = true;
         while self.shared.map.load().is_empty() {
             if let Some(failure) = lock(&self.shared.state).failure.clone().filter(|_| !is_first) {
                 return Err(failure);
             }
-            if *closed.borrow_and_update() {
+            if closed.is_set() {
                 return Err(Error::closed());
             }
             is_first = false;
-            self.shared.trouble.notify_one();
+            self.refresh();
             let news = async {
                 tokio::select! {
                     _ = changes.changed() => {}
                     _ = failures.changed() => {}
-                    _ = closed.changed() => {}
+                    () = closed.closed() => {}
                 }
             };
             if timeout_at(deadline.at(), news).await.is_err() {
@@ -145,7 +137,7 @@ impl Cluster {
 
     /// Has the nodes asked for their slots.
     pub(in crate::connect) fn refresh(&self) {
-        self.shared.trouble.notify_one();
+        self.shared.origin().trouble().notify_one();
     }
 
     /// Returns which map is used now, to compare it later.
@@ -216,11 +208,10 @@ impl Cluster {
         outcomes.into_iter().collect()
     }
 
-    /// Stops accepting commands. The future waits until the commands in flight are answered, or
-    /// their deadlines pass.
+    /// Stops accepting commands, because the pool is closed. The future waits until the commands in
+    /// flight are answered, or their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
         self.task.abort();
-        self.shared.closed.send_replace(true);
         let state = lock(&self.shared.state);
         let map = self.shared.map.load();
         let nodes = map.nodes().iter().map(|entry| &entry.node).chain(&state.joining);

@@ -28,7 +28,7 @@ impl Cluster {
             }
             (None, Some("TRYAGAIN")) => NextStep::Soon,
             _ => {
-                self.shared.trouble.notify_one();
+                self.shared.origin().trouble().notify_one();
                 NextStep::Later
             }
         }
@@ -65,7 +65,7 @@ impl ClusterShared {
         let map = self.map.load_full();
         if map.is_empty() {
             // A map of one slot would look complete to those that wait for the first one.
-            self.trouble.notify_one();
+            self.origin().trouble().notify_one();
             return;
         }
         let mut new: Option<SlotMap<Node>> = None;
@@ -103,7 +103,7 @@ impl ClusterShared {
             return;
         }
         drop(state);
-        self.trouble.notify_one();
+        self.origin().trouble().notify_one();
     }
 }
 

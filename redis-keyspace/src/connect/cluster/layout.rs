@@ -63,7 +63,7 @@ impl Cluster {
                 },
                 Err(error) => error,
             };
-            self.shared.trouble.notify_one();
+            self.shared.origin().trouble().notify_one();
             let pause = pauses.pause();
             if Instant::now() + pause >= deadline.at() {
                 return Err(error);
@@ -116,7 +116,7 @@ impl Cluster {
                 }
             }
             // The map is outdated, or will be soon.
-            self.shared.trouble.notify_one();
+            self.shared.origin().trouble().notify_one();
         }
         Ok((nodes, reports))
     }

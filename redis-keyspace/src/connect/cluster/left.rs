@@ -24,7 +24,8 @@ pub(crate) struct NodeTotals {
 impl NodeTotals {
     fn of(node: &Node) -> Self {
         use std::sync::atomic::Ordering::Relaxed;
-        let (facts, exclusives) = (&node.facts, node.exclusives().statistics);
+        let facts = &node.facts;
+        let exclusives = node.exclusives().map(|state| state.statistics).unwrap_or_default();
         let closed_modified = facts.modified_connections.load(Relaxed);
         Self {
             connects: facts.connects.load(Relaxed),

@@ -28,7 +28,8 @@ const MOST_FORMER: usize = 8;
 /// serving its slots.
 const REGULARLY: Duration = Duration::from_secs(60);
 
-/// Refreshes the map whenever there is trouble, and regularly. Ends with the cluster.
+/// Refreshes the map whenever there is trouble, and regularly. Ends with the cluster, or when the
+/// pool is closed.
 pub(super) async fn keep_up_to_date(shared: Arc<ClusterShared>) {
     let pauses = || Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut pause = pauses();
@@ -36,7 +37,10 @@ pub(super) async fn keep_up_to_date(shared: Arc<ClusterShared>) {
         // A master that is down may be replaced at any time, and nothing else reports that.
         let is_in_trouble = shared.is_in_trouble();
         let longest = if is_in_trouble { LONGEST_PAUSE } else { REGULARLY };
-        let is_quiet = timeout(jittered(longest), shared.trouble.notified()).await.is_err();
+        let is_quiet = timeout(jittered(longest), shared.origin().trouble().notified()).await.is_err();
+        if shared.origin().closed().is_set() {
+            return;
+        }
         if is_quiet && !is_in_trouble && !shared.is_in_use() {
             continue;
         }
@@ -139,7 +143,7 @@ impl ClusterShared {
     }
 
     async fn ask(&self, node: Arc<Node>) -> Result<(ClusterView, Arc<Node>), Error> {
-        let deadline = Deadline::after(self.settings.connect_timeout);
+        let deadline = Deadline::after(self.home.settings.connect_timeout);
         let request = Request::One(ClusterView::request());
         let answer = node.run(&request, "", deadline, &ClosedFlag::default(), None).await;
         let answer = answer.and_then(|(replies, run)| Ok((read::one(replies)?, run)));

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+#[cfg(test)]
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::left::LeftNodes;
@@ -28,10 +29,6 @@ const PROPAGATION: Duration = Duration::from_secs(1);
 
 /// What the commands on a cluster share with the task that keeps the map up to date.
 pub(super) struct ClusterShared {
-    pub(super) settings: Arc<Settings>,
-    pub(super) runtime: Handle,
-    /// Wakes the task.
-    pub(super) trouble: Arc<Notify>,
     /// The server that the configuration names. It may be a node, or a name that stands for any
     /// node.
     pub(super) home: Arc<Node>,
@@ -40,8 +37,6 @@ pub(super) struct ClusterShared {
     pub(super) changes: watch::Sender<u64>,
     /// Counts the times that no node could be asked.
     pub(super) failures: watch::Sender<u64>,
-    /// Set when the pool was closed, so that no map will follow.
-    pub(super) closed: watch::Sender<bool>,
     pub(super) state: Mutex<ClusterState>,
 }
 
@@ -73,23 +68,19 @@ pub(super) struct Patch {
 }
 
 impl ClusterShared {
-    pub(super) fn new(
-        settings: Arc<Settings>,
-        home: Arc<Node>,
-        trouble: Arc<Notify>,
-        runtime: Handle,
-    ) -> Self {
+    pub(super) fn new(home: Arc<Node>) -> Self {
         Self {
-            settings,
-            runtime,
-            trouble,
             home,
             map: ArcSwap::default(),
             changes: watch::Sender::new(0),
             failures: watch::Sender::new(0),
-            closed: watch::Sender::new(false),
             state: Mutex::default(),
         }
+    }
+
+    /// What the connections of the pool are opened from. Its `trouble` wakes the task.
+    pub(super) fn origin(&self) -> &Origin {
+        self.home.own.origin()
     }
 
     /// Returns the node at an address. Creates it, without connecting, if it is not known.
@@ -128,17 +119,16 @@ impl ClusterShared {
 
     pub(super) fn new_node(&self, host: &str, port: u16) -> Arc<Node> {
         // The pools of a node start tasks, which must not end with the runtime of a caller.
-        let _runtime = self.runtime.enter();
+        let _runtime = self.origin().runtime().enter();
         // With further seeds, the connections of the first one may lead to any of them.
-        if self.home.is_at(host, port) && self.settings.nodes.is_empty() {
+        if self.home.is_at(host, port) && self.home.settings.nodes.is_empty() {
             return Arc::clone(&self.home);
         }
         let endpoint = Endpoint::Tcp { host: host.to_owned(), port };
         let (nodes, cluster) = (Vec::new(), Some(true));
-        let settings = Settings { endpoint, nodes, cluster, ..Settings::clone(&self.settings) };
+        let settings = Settings { endpoint, nodes, cluster, ..Settings::clone(&self.home.settings) };
         let facts = self.facts_of_node(&settings);
-        let origin = Origin::new(Arc::new(settings), facts, self.runtime.clone(), Arc::clone(&self.trouble));
-        Arc::new(Node::new(origin))
+        Arc::new(Node::new(self.origin().of_other(settings, facts)))
     }
 
     /// What is known about a node of the map before it is connected.
@@ -155,11 +145,10 @@ impl ClusterShared {
     /// Returns the node with connections that may read although it is a replica.
     pub(super) fn reader_of<'n>(&self, node: &'n Arc<Node>) -> &'n Arc<Node> {
         node.reader.get_or_init(|| {
-            let _runtime = self.runtime.enter();
+            let _runtime = self.origin().runtime().enter();
             let settings = Settings { reads_replica: true, ..Settings::clone(&node.settings) };
             let facts = self.facts_of_node(&settings);
-            let (runtime, trouble) = (self.runtime.clone(), Arc::clone(&self.trouble));
-            Arc::new(Node::replica(Origin::new(Arc::new(settings), facts, runtime, trouble)))
+            Arc::new(Node::replica(self.origin().of_other(settings, facts)))
         })
     }
 
@@ -260,7 +249,7 @@ impl ClusterShared {
         self.map.store(Arc::new(new));
         if old.is_empty() && !uses_home {
             // The connections to the configured name may lead to any node.
-            drop(self.home.own.close());
+            drop(self.home.own.end_lanes());
         }
         if is_change {
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
@@ -272,10 +261,8 @@ impl ClusterShared {
 impl ClusterShared {
     /// A cluster that is not known yet. No server is used.
     pub(super) fn for_tests() -> Self {
-        let (settings, runtime, trouble) =
-            (Arc::<Settings>::default(), Handle::current(), Arc::<Notify>::default());
+        let settings = Arc::<Settings>::default();
         let facts = Arc::new(ServerFacts::new(&settings));
-        let origin = Origin::new(Arc::clone(&settings), facts, runtime.clone(), Arc::clone(&trouble));
-        Self::new(settings, Arc::new(Node::new(origin)), trouble, runtime)
+        Self::new(Arc::new(Node::new(Origin::new(settings, facts, Handle::current()))))
     }
 }

@@ -18,7 +18,7 @@ use crate::connect::node::Node;
 fn node() -> Arc<Node> {
     let settings = Arc::<Settings>::default();
     let facts = Arc::new(ServerFacts::new(&settings));
-    Arc::new(Node::new(Origin::new(settings, facts, Handle::current(), Arc::default())))
+    Arc::new(Node::new(Origin::new(settings, facts, Handle::current())))
 }
 
 fn topic(name: &str) -> Topic {

@@ -89,7 +89,7 @@ impl World {
     fn new(settings: Settings) -> Self {
         let settings = Arc::new(settings);
         let facts = Arc::new(ServerFacts::new(&settings));
-        let node = Arc::new(Node::new(Origin::new(settings, facts, Handle::current(), Arc::default())));
+        let node = Arc::new(Node::new(Origin::new(settings, facts, Handle::current())));
         Self { hub: Arc::new(Hub::new(Handle::current())), plan: Plan::Single(Arc::clone(&node)), node }
     }
 

@@ -154,7 +154,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::runtime::Handle;
-    use tokio::sync::Notify;
     use tokio::time::timeout;
 
     use super::*;
@@ -181,7 +180,7 @@ mod tests {
 
     fn node(settings: &Arc<Settings>) -> Arc<Node> {
         let facts = Arc::new(ServerFacts::new(settings));
-        Arc::new(Node::new(Origin::new(Arc::clone(settings), facts, Handle::current(), Arc::default())))
+        Arc::new(Node::new(Origin::new(Arc::clone(settings), facts, Handle::current())))
     }
 
     #[tokio::test]
@@ -239,13 +238,10 @@ mod tests {
     async fn the_task_ends_with_the_last_subscription_even_if_the_cluster_is_not_ready() {
         let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 1 };
         let settings = Arc::new(Settings { endpoint, ..Settings::default() });
-        let (runtime, trouble) = (Handle::current(), Arc::<Notify>::default());
-        let facts = Arc::new(ServerFacts::new(&settings));
-        let origin = Origin::new(Arc::clone(&settings), facts, runtime.clone(), Arc::clone(&trouble));
-        let home = Arc::new(Node::new(origin));
-        let cluster = Cluster::start(settings, Arc::clone(&home), trouble, runtime.clone());
+        let home = node(&settings);
+        let cluster = Cluster::start(Arc::clone(&home));
         let nodes = Arc::new(Unreachable { home, cluster });
-        let hub = Arc::new(Hub::new(runtime));
+        let hub = Arc::new(Hub::new(Handle::current()));
         for _ in 0..2 {
             let topic = Topic::channel("a".to_owned(), None);
             let listener = subscribe(&hub, Arc::clone(&nodes) as _, topic, 1).unwrap();

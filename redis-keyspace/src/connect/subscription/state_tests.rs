@@ -27,7 +27,7 @@ use crate::sync::lock;
 fn node() -> Arc<Node> {
     let settings = Arc::<Settings>::default();
     let facts = Arc::new(ServerFacts::new(&settings));
-    Arc::new(Node::new(Origin::new(settings, facts, Handle::current(), Arc::default())))
+    Arc::new(Node::new(Origin::new(settings, facts, Handle::current())))
 }
 
 fn on(nodes: Vec<Arc<Node>>) -> Plan<'static> {
