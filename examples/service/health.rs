@@ -5,6 +5,8 @@
 //! `cargo run --example health` listens on `127.0.0.1:3000`; add `-- 127.0.0.1:0` for a free port.
 //! It runs on the embedded server, or on the server that `REDIS_URL` names.
 
+use std::time::Duration;
+
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -25,6 +27,14 @@ struct PageKeys {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let metrics = PrometheusBuilder::new().install_recorder()?;
+    // Otherwise samples of durations would be kept until someone asks for `/metrics`.
+    let upkept = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            upkept.run_upkeep();
+        }
+    });
     let redis = match std::env::var_os("REDIS_URL") {
         Some(_) => Redis::from_env()?,
         None => Redis::embedded(),

@@ -39,10 +39,13 @@
 //! | `INFO` | sentinels that name another master, a majority of sentinels that answers again |
 //! | `DEBUG` | a replica that is in sync, or not any more |
 //! | `WARN` | a credentials provider that failed, an open connection that could not log in again |
-//! | `INFO` | a circuit breaker that closed, the start of the embedded server |
+//! | `WARN` | a TLS connection whose certificates are not verified |
+//! | `ERROR` | a panic in a job of a worker, or in its `on_event` |
+//! | `INFO` | a circuit breaker that closed, the start of the embedded server, a plain login |
 //! | `DEBUG` | slots of a cluster that moved, and that are scanned again |
 //! | `DEBUG` | new credentials of a provider, an open connection that logged in with them |
 //! | `DEBUG` | a command that the server rejects, so that a script replaces it |
+//! | `DEBUG` | a write that a [disabled](crate::Redis::disabled) handle dropped, `UNWATCH` that failed, the end of a connection for subscriptions |
 //! | `DEBUG` | a retry, a login that is tried again with `AUTH` and `SELECT` only, a loaded value that was not stored because the key was written, a lease that could not be renewed |
 //!
 //! # Metrics (feature `metrics`, through the `metrics` crate)

@@ -163,7 +163,7 @@ impl HealthCheck {
     async fn check(self) -> Health {
         let mut health = Health {
             healthy: false,
-            endpoint: String::new(),
+            endpoint: self.redis.endpoint().to_string(),
             latency_ms: None,
             role: None,
             version: None,
@@ -241,7 +241,13 @@ impl HealthCheck {
             });
         }
         let about = |error: Error| error.about("PING", None, None);
-        pong.map_err(about)?;
+        // A server that can't save its data rejects writes, and PING for that reason. It still
+        // reads.
+        if let Err(error) = pong
+            && (self.writes || !error.rejects_writes())
+        {
+            return Err(about(error));
+        }
         if self.writes {
             let written = read::to_unit(next()?);
             health.writable = Some(written.is_ok());

@@ -113,12 +113,17 @@ pub(crate) async fn delete_if_equal(
 
 /// Explains the error of a server that lacks a command of the request.
 pub(crate) fn explain_missing(error: Error, request: &Request, subject: &Subject, target: &Target) -> Error {
-    let is_missing = error.is_about_missing_command();
+    let (is_missing, is_unknown) = (error.is_about_missing_command(), error.is_about_unknown_command());
     // An old server takes an option of XADD for the ID.
     let is_about_id = error.is_about_stream_id();
     let mut packets =
         request.packets().iter().filter(|packet| is_missing || (is_about_id && packet.name == "XADD"));
-    let newer = packets.find_map(|packet| Some((packet, NewerCommand::of(packet)?)));
+    let newer = packets.find_map(|packet| {
+        // A server that knows the command may reject what a function does, or wrong arguments.
+        let is_of_function = packet.name.starts_with("FCALL") && error.is_about_command_of_script();
+        let newer = if is_unknown { NewerCommand::of(packet) } else { NewerCommand::of_option(packet) };
+        newer.filter(|_| !is_of_function).map(|newer| (packet, newer))
+    });
     let Some((packet, newer)) = newer else { return error };
     let software = packet.keys.as_slice().first().and_then(|key| {
         let software = |binding: &Arc<Binding>| facts_of(binding, key).abilities.software();
@@ -130,7 +135,7 @@ pub(crate) fn explain_missing(error: Error, request: &Request, subject: &Subject
 /// Explains the error of a server that lacks a command which no packet shows.
 pub(crate) fn missing_command(error: Error, command: &str, binding: &Binding, key: &KeyText) -> Error {
     match NewerCommand::named(command) {
-        Some(newer) if error.is_about_missing_command() => {
+        Some(newer) if error.is_about_unknown_command() => {
             let software = facts_of(binding, key).abilities.software();
             error.of_missing_command(newer.name, &newer.servers(), software.as_deref())
         }

@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::binding::Binding;
 use super::raw::{RawTarget, find};
-use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, renew_if_replica};
+use super::refusals::{
+    LONGEST_PAUSE, forget_copies, may_be_repeated, note_redirection, note_retry, renew_if_replica,
+};
 use crate::connect::{NextStep, Node, RawConnection, Route};
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
@@ -94,6 +96,7 @@ impl WatchAttempts {
         match next {
             Some(NextStep::Follow(Route::BySlot)) if self.redirections < MOST_REDIRECTIONS => {
                 self.redirections += 1;
+                note_redirection();
                 return Ok(());
             }
             // A transaction needs all keys on one node.
@@ -107,8 +110,8 @@ impl WatchAttempts {
         if self.retries >= self.binding.retries || !has_time(pause) {
             return Err(failure);
         }
-        count!("redis_keyspace_retries_total");
         self.retries += 1;
+        note_retry(self.retries, &failure);
         tokio::time::sleep(pause).await;
         Ok(())
     }

@@ -105,9 +105,10 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// The error of [`for_keyspace`](Self::for_keyspace).
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if no node serves the slot of the key, or
-    /// the node can't be reached. The other errors of [`raw`](Self::raw), except that of a cluster.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the options of the keyspace are
+    /// invalid on this handle. [`Unavailable`](crate::ErrorKind::Unavailable) if no node serves the
+    /// slot of the key, or the node can't be reached. The other errors of [`raw`](Self::raw),
+    /// except that of a cluster.
     ///
     /// # Cancellation
     ///
@@ -122,7 +123,7 @@ impl Redis {
         F: FnOnce(RawConnection) -> Fut,
         Fut: Future<Output = redis::RedisResult<T>>,
     {
-        let binding = self.for_keyspace::<S>()?.base()?;
+        let binding = self.with_binding(Some(S::META), Arc::clone)?;
         binding.require_server()?;
         let deadline = binding.deadline(None);
         let cluster = match find(binding.pool(), deadline).await? {
@@ -152,7 +153,8 @@ impl Redis {
     /// use redis_keyspace::redis;
     ///
     /// let sizes: Vec<u64> = redis
-    ///     .raw_each(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut connection).await })
+    /// .raw_each(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut
+    /// connection).await })
     ///     .await?;
     /// assert_eq!(sizes.iter().sum::<u64>(), 0);
     /// # Ok(()) }

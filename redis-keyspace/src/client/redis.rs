@@ -182,9 +182,10 @@ impl Redis {
     /// Closes this handle and all its clones.
     ///
     /// Later commands fail, and so do commands that wait for a connection. The call waits for
-    /// commands that were already sent, within their deadlines. Pools that other handles share stay
-    /// open for them. Connections on other runtimes are closed too, without waiting for their
-    /// commands.
+    /// commands that were already sent, within their deadlines. Pools that are shared stay open,
+    /// and the call does not wait for their commands: other handles may share them, those of
+    /// [`for_keyspace`](Self::for_keyspace), and sweeps that have not ended. Connections on other
+    /// runtimes are closed too, without waiting for their commands.
     ///
     /// Closing a handle also closes the handles of its [tenants](Self::for_tenant). Closing the
     /// handle of a tenant closes only that handle and waits for nothing, because its connections
@@ -239,6 +240,11 @@ impl Redis {
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.root().inner, &other.root().inner) && self.tenant() == other.tenant()
+    }
+
+    /// The server that the configuration names.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.inner.builder.base.endpoint
     }
 
     pub(crate) fn is_closed(&self) -> bool {

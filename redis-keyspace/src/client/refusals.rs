@@ -11,6 +11,17 @@ use crate::protocol::{Replies, Reply, Request, Wire};
 /// command is sent again at most this long after the server is back.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// Records that a request is sent again after this failure.
+pub(super) fn note_retry(retry: u32, failure: &Error) {
+    count!("redis_keyspace_retries_total");
+    event!(debug, "retrying", retry = retry, error = %failure);
+}
+
+/// Records that a request follows a redirection.
+pub(super) fn note_redirection() {
+    count!("redis_keyspace_redirections_total");
+}
+
 /// Removes the copies of the keys that a request writes, until the result is dropped.
 pub(super) fn forget_copies(binding: &Binding, request: &Request) -> Vec<impl Drop> {
     let copies = &binding.pool().local.reads.copies;

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::binding::Binding;
 use super::known::learn_missing;
 use super::refusals::{
-    LONGEST_PAUSE, forget_copies, is_redirected, may_be_repeated, not_run, renew_if_replica, written,
+    LONGEST_PAUSE, forget_copies, is_redirected, may_be_repeated, not_run, note_retry, renew_if_replica,
+    written,
 };
 use super::spread::{FirstAttempt, spread};
 use crate::connect::{Node, ServerRun, Submitted};
@@ -150,9 +151,8 @@ pub(crate) async fn run_on(
             if retries >= binding.retries || Instant::now() + pause >= deadline.at() {
                 return Err(failed(failure));
             }
-            count!("redis_keyspace_retries_total");
-            event!(debug, "retrying", retry = retries + 1, error = %failure);
             retries += 1;
+            note_retry(retries, &failure);
             tokio::time::sleep(pause).await;
         }
         if binding.closed.is_set() {
@@ -217,11 +217,10 @@ pub(crate) async fn run_at(
             Err(error) => may_be_repeated(error, true).then(|| error.clone()),
         };
         let pause = backoff.pause();
-        if error.is_none() || retries >= binding.retries || Instant::now() + pause >= deadline.at() {
-            return outcome;
-        }
-        count!("redis_keyspace_retries_total");
+        let has_time = retries < binding.retries && Instant::now() + pause < deadline.at();
+        let Some(error) = error.filter(|_| has_time) else { return outcome };
         retries += 1;
+        note_retry(retries, &error);
         tokio::time::sleep(pause).await;
     }
 }

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::binding::Binding;
-use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run};
+use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, note_redirection, note_retry};
 use crate::connect::{Cluster, NextStep, Node, Route};
 use crate::error::{Error, Result};
 use crate::protocol::{Division, Replies, Request, Units, after_asking, join_single_keys, read, share_of};
@@ -384,7 +384,7 @@ impl Spreading<'_> {
         (unit.route, unit.wait) = match self.cluster.after(&refusal, node) {
             NextStep::Follow(route) => {
                 unit.redirections += 1;
-                count!("redis_keyspace_redirections_total");
+                note_redirection();
                 if unit.redirections > MOST_REDIRECTIONS || !has_time(Duration::ZERO) {
                     return Some(Err(refusal.explained(&format!(
                         "the command was redirected {} times, so the nodes may disagree about who serves the slot",
@@ -412,9 +412,8 @@ impl Spreading<'_> {
                 if unit.retries >= self.binding.retries || !has_time(pause) {
                     return Some(unit.refused(outcome, refusal));
                 }
-                count!("redis_keyspace_retries_total");
-                event!(debug, "retrying", retry = unit.retries + 1, error = %refusal);
                 unit.retries += 1;
+                note_retry(unit.retries, &refusal);
                 (Route::BySlot, Wait::ForChange(pause))
             }
         };

@@ -29,7 +29,7 @@ impl Redis {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let pools = self.pools();
+        let pools = if self.is_closed() { Vec::new() } else { self.pools() };
         let enabled = pools.iter().filter(|pool| !matches!(pool.settings.endpoint, Endpoint::Disabled(_)));
         Stats::new(enabled, self.is_closed(), self.counters())
     }

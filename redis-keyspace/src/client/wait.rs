@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::binding::Binding;
 use super::raw::{RawTarget, find};
-use super::refusals::{LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, renew_if_replica};
+use super::refusals::{
+    LONGEST_PAUSE, forget_copies, may_be_repeated, not_run, note_redirection, note_retry, renew_if_replica,
+};
 use crate::connect::{Cluster, NextStep, Node, Route, ServerWait, run_and_wait};
 use crate::error::{Error, Result};
 use crate::protocol::{Replies, Reply, Request};
@@ -72,6 +74,7 @@ pub(crate) async fn run_waiting(
             // The map names the new node now.
             Some(NextStep::Follow(Route::BySlot)) if redirections < MOST_REDIRECTIONS => {
                 redirections += 1;
+                note_redirection();
                 continue;
             }
             // The slot is being moved, which takes milliseconds. The command needs one node.
@@ -85,8 +88,8 @@ pub(crate) async fn run_waiting(
         if retries >= binding.retries || !has_time(pause) {
             return outcome.map(|(replies, _)| replies);
         }
-        count!("redis_keyspace_retries_total");
         retries += 1;
+        note_retry(retries, &failure);
         tokio::time::sleep(pause).await;
     }
 }

@@ -42,11 +42,16 @@ impl<S: Keyspace> Key<S, Bytes> {
     #[doc(alias = "GETRANGE")]
     pub fn get_range(&self, positions: impl RangeBounds<i64>) -> Command<bytes::Bytes> {
         let ends = Positions::new(&positions);
+        // The server takes an end before the first byte for the first byte. So one byte more is
+        // read, and dropped.
+        let has_more = ends.is_some_and(|ends| ends.last < -1);
         let fill = |args: &mut Args| {
+            let ends = ends.map(|ends| Positions { last: ends.last + i64::from(has_more), ..ends });
             ends.into_iter().for_each(|ends| ends.push(args));
             Ok(())
         };
-        let mut command = Command::on_key(self, "GETRANGE", fill, part).repeatable().reading().on_replica();
+        let decode = if has_more { part_before_last } else { part };
+        let mut command = Command::on_key(self, "GETRANGE", fill, decode).repeatable().reading().on_replica();
         if ends.is_none() {
             command.request = Ok(Request::Empty);
         }
@@ -150,6 +155,12 @@ fn push(args: &mut Args, bytes: &[u8]) -> Result<()> {
         out.extend_from_slice(bytes);
         Ok(())
     })
+}
+
+fn part_before_last(request: &Request, replies: Replies) -> Result<bytes::Bytes> {
+    let mut part = part(request, replies)?;
+    part.truncate(part.len().saturating_sub(1));
+    Ok(part)
 }
 
 fn part(request: &Request, replies: Replies) -> Result<bytes::Bytes> {

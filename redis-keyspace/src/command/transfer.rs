@@ -81,7 +81,8 @@ impl<S: Keyspace, V: Stored> Key<S, V> {
     }
 
     /// Copies the key to another key of the same template. Returns whether it was copied: `false`
-    /// if this key does not exist, or if `to` exists.
+    /// if this key does not exist, or if `to` exists. `to` must be another key; otherwise the
+    /// command fails with [`Server`](crate::ErrorKind::Server).
     ///
     /// The copy has the remaining TTL of this key. [`replace`](CopyTo::replace) overwrites `to`.
     /// Needs Redis 6.2.

@@ -149,17 +149,21 @@ impl Origin {
         let (settings, facts) = (Arc::downgrade(settings), Arc::downgrade(facts));
         let of_task = (runtime.clone(), Arc::clone(trouble), Arc::clone(closed));
         let searching = search(settings, facts, of_task);
-        let guard = self.facts.search.guard();
+        let (guard, closed) = (self.facts.search.guard(), Arc::clone(closed));
         let searching = async move {
             let _guard = guard;
-            searching.await;
+            tokio::select! {
+                biased;
+                () = closed.closed() => {}
+                () = searching => {}
+            }
         };
         self.facts.search.start(|| self.runtime.spawn(searching).abort_handle());
     }
 }
 
-/// Connects repeatedly until the server is back and no lane is suspected, or the pool is closed or
-/// dropped. The time between two attempts is at most the configured pause.
+/// Connects repeatedly until the server is back and no lane is suspected, or the pool is dropped.
+/// The time between two attempts is at most the configured pause.
 async fn search(
     settings: Weak<Settings>,
     facts: Weak<ServerFacts>,
@@ -183,7 +187,7 @@ async fn search(
                 pauses
             }
         };
-        if closed.is_set() || !facts.search.must_continue(|| facts.breaker.wants_probe()) {
+        if !facts.search.must_continue(|| facts.breaker.wants_probe()) {
             return;
         }
         let began = Instant::now();

@@ -123,7 +123,7 @@ impl Own {
             return Submitted::NoLane;
         };
         if is_missing {
-            self.revive();
+            self.revive(stops_at_cluster);
         }
         self.submit_on(&held.lane, request, namespace, deadline, stops_at_cluster)
     }
@@ -138,7 +138,7 @@ impl Own {
         stops_at_cluster: bool,
     ) -> Submitted {
         // Asked only now: the login of this lane may have found it out.
-        if stops_at_cluster && self.origin.facts.is_cluster() {
+        if stops_at_cluster && self.is_cluster() {
             return Submitted::NoLane;
         }
         match self.check(request, namespace) {
@@ -147,8 +147,13 @@ impl Own {
         }
     }
 
-    /// Connects a lane in the background, for later commands.
-    fn revive(&self) {
+    fn is_cluster(&self) -> bool {
+        self.origin.facts.is_cluster()
+    }
+
+    /// Connects a lane in the background, for later commands. With `stops_at_cluster`, connects
+    /// none if the server is known to be a node of a cluster.
+    fn revive(&self, stops_at_cluster: bool) {
         if self.origin.facts.breaker.admit().is_err() {
             return;
         }
@@ -159,7 +164,8 @@ impl Own {
         // The runtime of the caller may end earlier.
         self.origin.runtime().spawn(async move {
             let deadline = Deadline::after(origin.settings.timeout);
-            if let Some(slot) = reviving.slot() {
+            let stops = stops_at_cluster && origin.facts.is_cluster();
+            if let Some(slot) = reviving.slot().filter(|_| !stops) {
                 // Later commands see whether it succeeded.
                 let _ = slot.lane(&lanes, &origin, deadline).await;
             }
@@ -181,9 +187,12 @@ impl Own {
         stops_at_cluster: bool,
     ) -> Result<Option<(Replies, ServerRun)>, Error> {
         loop {
+            if stops_at_cluster && self.is_cluster() {
+                return Ok(None);
+            }
             let waiting = self.queued.enter(request, &self.origin.settings)?;
             let slot = self
-                .slot_for(request, preferred)
+                .slot_for(request, preferred, stops_at_cluster)
                 .ok_or_else(|| Error::configuration("a pool needs at least one shared connection"))?;
             let lane = match self.connected(slot, deadline).await {
                 Ok(lane) => lane,
@@ -194,7 +203,7 @@ impl Own {
             if closed.is_set() {
                 return Err(Error::closed());
             }
-            if stops_at_cluster && self.origin.facts.is_cluster() {
+            if stops_at_cluster && self.is_cluster() {
                 return Ok(None);
             }
             self.check(request, namespace)?;
@@ -266,7 +275,7 @@ impl Own {
     fn check(&self, request: &Request, namespace: &str) -> Result<(), Error> {
         request.check_size(self.origin.settings.sizes())?;
         // Otherwise each command of the request was divided by slot.
-        if self.origin.settings.cluster == Some(false) && self.origin.facts.is_cluster() {
+        if self.origin.settings.cluster == Some(false) && self.is_cluster() {
             request.across_slots(namespace).map_or(Ok(()), Err)?;
         }
         Ok(())
@@ -315,9 +324,13 @@ impl Own {
         deadline.passed(Budget::Checkout).reworded(&message)
     }
 
-    /// Connects all lanes, so that the first commands do not have to.
-    pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(), Error> {
+    /// Connects all lanes, so that the first commands do not have to. With `stops_at_cluster`,
+    /// connects no more if the server turns out to be a node of a cluster.
+    pub(crate) async fn connect(&self, deadline: Deadline, stops_at_cluster: bool) -> Result<(), Error> {
         for slot in self.slots.iter() {
+            if stops_at_cluster && self.is_cluster() {
+                break;
+            }
             self.connected(slot, deadline).await?;
         }
         Ok(())
@@ -349,9 +362,15 @@ impl Own {
         self.end_lanes()
     }
 
+    /// Ends the shared connections, also those that are being opened, because other nodes are used
+    /// instead.
+    pub(super) fn abandon(&self) {
+        self.origin.facts.new_generation();
+        drop(self.end_lanes());
+    }
+
     /// Ends the shared connections when no caller waits for a reply, which the future waits for.
-    /// The next command connects again, unless the pool is closed.
-    pub(super) fn end_lanes(&self) -> impl Future<Output = ()> + use<> {
+    fn end_lanes(&self) -> impl Future<Output = ()> + use<> {
         let ending: Vec<_> = self.slots().filter_map(Slot::end).collect();
         async move {
             for lane in &ending {
@@ -396,9 +415,18 @@ impl Own {
 
     /// Returns the slot for a request. A long one has its own connection, except where that would
     /// change the run: without a run id, each connection counts as another run.
-    fn slot_for(&self, request: &Request, preferred: Option<ServerRun>) -> Option<&Slot> {
+    fn slot_for(
+        &self,
+        request: &Request,
+        preferred: Option<ServerRun>,
+        stops_at_cluster: bool,
+    ) -> Option<&Slot> {
         let is_preferred = |slot: &&Slot| is_open_to(slot, preferred);
-        let slot = if request.is_longer_than(BIG) { Some(&self.big) } else { self.choose(preferred) };
+        let slot = if request.is_longer_than(BIG) {
+            Some(&self.big)
+        } else {
+            self.choose(preferred, stops_at_cluster)
+        };
         if preferred.is_none() || slot.as_ref().is_some_and(is_preferred) {
             return slot;
         }
@@ -407,7 +435,7 @@ impl Own {
 
     /// Returns the slot for a request that can wait for a connection: one of the preferred run,
     /// else the open one with the fewest requests, else one that no task is connecting.
-    fn choose(&self, preferred: Option<ServerRun>) -> Option<&Slot> {
+    fn choose(&self, preferred: Option<ServerRun>, stops_at_cluster: bool) -> Option<&Slot> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
         let slots = || in_turn().filter_map(|nth| self.slots.get(nth));
@@ -416,7 +444,7 @@ impl Own {
         let least = || self.slots.iter().filter_map(|slot| Some((slot.open()?.in_flight(), slot)));
         let least = || least().min_by_key(|(in_flight, _)| *in_flight).map(|(_, slot)| slot);
         if let Some(slot) = slots().find(is_preferred).or_else(least) {
-            self.revive();
+            self.revive(stops_at_cluster);
             return Some(slot);
         }
         to_connect(&self.slots).and_then(|nth| self.slots.get(nth)).or_else(|| slots().next())

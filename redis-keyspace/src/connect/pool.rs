@@ -203,7 +203,7 @@ impl Pool {
                 if self.follow_cluster().is_some() {
                     return Ok(None);
                 }
-                let stops = server.home.settings.cluster != Some(false);
+                let stops = server.may_follow_cluster();
                 let own = &server.home.own;
                 let outcome = own.run(request, namespace, deadline, closed, preferred, stops).await?;
                 if outcome.is_none() {
@@ -283,7 +283,7 @@ impl Pool {
         match &self.connections {
             Connections::Own(server) => {
                 if self.follow_cluster().is_none() {
-                    server.home.own.connect(deadline).await?;
+                    server.home.own.connect(deadline, server.may_follow_cluster()).await?;
                 }
                 match self.follow_cluster() {
                     Some(cluster) => cluster.connect(deadline).await,
@@ -299,6 +299,8 @@ impl Pool {
     /// Stops accepting commands, and opens no more connections. The future waits until the commands
     /// in flight are answered, or their deadlines pass.
     pub(crate) fn close(&self) -> impl Future<Output = ()> + use<> {
+        // First: a connection that is opened meanwhile finds it.
+        self.origin.closed().set();
         let closing = match &self.connections {
             Connections::Own(server) => Some(server.close()),
             Connections::External(_) => None,

@@ -93,6 +93,9 @@ impl PoolRef {
 
 impl Drop for PoolRef {
     fn drop(&mut self) {
-        self.release();
+        // Parts of handles that were closed earlier may hold the pool.
+        if self.release() && !self.pool.is_orphaned() {
+            drop(self.pool.close());
+        }
     }
 }

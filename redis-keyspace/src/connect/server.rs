@@ -128,11 +128,9 @@ impl Server {
         Arc::new(Node::replica(self.origin().of_other(settings, facts)))
     }
 
-    /// Stops accepting commands, and opens no more connections. The future waits until the commands
-    /// in flight are answered, or their deadlines pass.
+    /// Stops accepting commands, because the pool is closed. The future waits until the commands in
+    /// flight are answered, or their deadlines pass.
     pub(super) fn close(&self) -> impl Future<Output = ()> + use<> {
-        // First: a connection that is opened meanwhile finds it.
-        self.origin().closed().set();
         self.subscriptions.close();
         self.watch.store(None);
         let replicas: Vec<_> = self.replica_nodes.load().iter().map(|node| node.own.close()).collect();

@@ -30,11 +30,10 @@ const KNOWN_CODES: [&str; 14] = [
 /// Returns an error text with `***` in place of each argument of its command, because arguments may
 /// be passwords or values. Keeps the name of the command.
 pub(crate) fn redacted<'a>(said: &str, arguments: impl Iterator<Item = &'a [u8]>) -> String {
-    let mut text = said.to_owned();
-    for argument in arguments.filter(|argument| argument.len() > TOO_SHORT) {
-        if let Ok(argument) = std::str::from_utf8(argument) {
-            text = without(&text, argument);
-        }
+    let arguments: Vec<_> = arguments.filter(|argument| argument.len() > TOO_SHORT).collect();
+    let texts = arguments.iter().filter_map(|argument| std::str::from_utf8(argument).ok());
+    let mut text = without(said, texts);
+    for argument in arguments {
         if is_shown_in_another_form(&text, argument) {
             text = format!("{} (the rest is omitted, because it may repeat an argument)", code_of(&text));
         }
@@ -99,23 +98,32 @@ fn code_of(text: &str) -> &str {
 }
 
 /// Replaces each occurrence of an argument by `***`. Ignores case, because servers change it.
-fn without(text: &str, argument: &str) -> String {
-    let (lower, sought) = (text.to_ascii_lowercase(), argument.to_ascii_lowercase());
+///
+/// An argument may contain another one, or overlap with it. So all are sought in the whole text.
+fn without<'a>(text: &str, arguments: impl Iterator<Item = &'a str>) -> String {
+    let lower = text.to_ascii_lowercase();
     let is_part_of_word = |start: usize, end: usize| {
         let continues = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         continues(text.get(..start).and_then(|text| text.chars().next_back()))
             || continues(text.get(end..).and_then(|text| text.chars().next()))
     };
+    let mut found = Vec::new();
+    for argument in arguments {
+        let sought = argument.to_ascii_lowercase();
+        let parts = lower.as_bytes().windows(sought.len()).enumerate();
+        let places = parts.filter(|(_, part)| *part == sought.as_bytes());
+        let places = places.map(|(start, _)| (start, start + sought.len()));
+        found.extend(places.filter(|&(start, end)| argument.len() > WORD || !is_part_of_word(start, end)));
+    }
+    found.sort_unstable();
     let mut kept = String::with_capacity(text.len());
     let mut done = 0;
-    for (start, _) in lower.match_indices(&sought) {
-        let end = start + sought.len();
-        if argument.len() <= WORD && is_part_of_word(start, end) {
-            continue;
+    for (start, end) in found {
+        if start >= done {
+            kept.push_str(text.get(done..start).unwrap_or_default());
+            kept.push_str("***");
         }
-        kept.push_str(text.get(done..start).unwrap_or_default());
-        kept.push_str("***");
-        done = end;
+        done = done.max(end);
     }
     kept.push_str(text.get(done..).unwrap_or_default());
     kept
@@ -156,6 +164,10 @@ mod tests {
             ("ERR xhunter2x", &["hunter2"], "ERR x***x"),
             ("hunter2 is wrong", &["hunter2"], "ERR is wrong"),
             ("MOVED 6812 10.0.0.1:1", &["moved"], "MOVED 6812 10.0.0.1:1"),
+            ("ERR modifier '<orders-7f3a9b'", &["orders", "<orders-7f3a9b"], "ERR modifier '***'"),
+            ("ERR modifier '<orders-7f3a9b'", &["<orders-7f3a9b", "orders"], "ERR modifier '***'"),
+            ("ERR bad hunterhunterhunter", &["hunterhunter"], "ERR bad ***"),
+            ("ERR bad first-second-third", &["first-second", "second-third"], "ERR bad ***"),
         ] {
             assert_eq!(of(said, arguments), shown);
         }

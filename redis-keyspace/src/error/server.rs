@@ -58,18 +58,25 @@ impl Error {
 
     /// Whether the server reported that it does not know a command, or an option of one.
     pub(crate) fn is_about_missing_command(&self) -> bool {
-        const WORDS: [&str; 6] = [
-            "unknown command",
-            "unknown subcommand",
-            "unknown redis command",
-            "unsupported command",
-            "syntax error",
-            "wrong number of arguments",
-        ];
+        self.is_about_unknown_command() || self.says(&["syntax error", "wrong number of arguments"])
+    }
+
+    /// Whether the server reported that it does not know a command.
+    pub(crate) fn is_about_unknown_command(&self) -> bool {
+        self.says(&["unknown command", "unknown subcommand", "unknown redis command", "unsupported command"])
+    }
+
+    /// Whether the server reported that a script or a function called a command that it does not
+    /// know.
+    pub(crate) fn is_about_command_of_script(&self) -> bool {
+        self.says(&["unknown redis command", "called from script"])
+    }
+
+    fn says(&self, any_of: &[&str]) -> bool {
         // Lua reports an unknown command with its own prefix.
         matches!(self.kind(), ErrorKind::Server) && {
             let said = self.inner.message.to_ascii_lowercase();
-            WORDS.iter().any(|words| said.contains(words))
+            any_of.iter().any(|words| said.contains(words))
         }
     }
 

@@ -42,6 +42,11 @@ impl Args {
         self.count += 1;
     }
 
+    /// Adds a number of elements. Servers reject more than a signed number can hold.
+    pub(crate) fn push_count(&mut self, count: u64) {
+        self.push_int(count.min(i64::MAX.unsigned_abs()));
+    }
+
     pub(crate) fn push_int(&mut self, argument: impl itoa::Integer) {
         self.push(itoa::Buffer::new().format(argument).as_bytes());
     }

@@ -89,7 +89,8 @@ impl Request {
                         packet.name
                     )));
                 }
-                Some(PacketLifetime::Creation | PacketLifetime::Impossible) | None => {}
+                Some(PacketLifetime::Creation | PacketLifetime::Impossible | PacketLifetime::Unneeded)
+                | None => {}
             }
         }
         Ok(())

@@ -207,18 +207,31 @@ impl NewerCommand {
     /// returns the newest.
     pub(crate) fn of(packet: &Packet) -> Option<Self> {
         if let Some(write) = unguarded(packet) {
-            return Self::find(write.name, None, &|| write.args.iter().copied());
+            return Self::find(write.name, None, &|| write.args.iter().copied(), true);
         }
         let head = packet.head.as_ref().and_then(|head| head.iter().next());
-        Self::find(packet.name.as_bytes(), head, &|| packet.args.iter())
+        Self::find(packet.name.as_bytes(), head, &|| packet.args.iter(), true)
+    }
+
+    /// Like [`of`](Self::of), for a packet whose command the server knows.
+    pub(crate) fn of_option(packet: &Packet) -> Option<Self> {
+        if let Some(write) = unguarded(packet) {
+            return Self::find(write.name, None, &|| write.args.iter().copied(), false);
+        }
+        let head = packet.head.as_ref().and_then(|head| head.iter().next());
+        Self::find(packet.name.as_bytes(), head, &|| packet.args.iter(), false)
     }
 
     fn find<'a, A: Iterator<Item = &'a [u8]>>(
         name: &[u8],
         head: Option<&'a [u8]>,
         args: &impl Fn() -> A,
+        whole: bool,
     ) -> Option<Self> {
-        let mut rows = TABLE.iter().filter(|(command, ..)| command.as_bytes() == name);
+        let is_whole = |sign: &Sign| matches!(sign, Sign::Command);
+        let mut rows = TABLE
+            .iter()
+            .filter(|(command, sign, _)| command.as_bytes() == name && (whole || !is_whole(sign)));
         rows.find(|(_, sign, _)| sign.is_in(head, args())).map(|(.., newer)| *newer)
     }
 

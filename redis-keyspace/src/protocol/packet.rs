@@ -53,6 +53,8 @@ pub(crate) enum PacketLifetime {
     OfScript(usize),
     /// Nowhere: the command can't set the lifetime of the key that it writes.
     Impossible,
+    /// Nowhere: the command removes, and never creates the key.
+    Unneeded,
 }
 
 impl Packet {

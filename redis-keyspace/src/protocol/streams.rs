@@ -17,7 +17,7 @@ pub(crate) fn push_trim(trim: Trim, args: &mut Args) -> Result<()> {
     });
     args.push(if is_exact { b"=" } else { b"~" });
     match keeps {
-        TrimBound::Last(count) => args.push_int(count),
+        TrimBound::Last(count) => args.push_count(count),
         TrimBound::From(id) => push_id(id, args),
     }
     if let Some(limit) = limit {
@@ -27,7 +27,7 @@ pub(crate) fn push_trim(trim: Trim, args: &mut Args) -> Result<()> {
             ));
         }
         args.push(b"LIMIT");
-        args.push_int(limit);
+        args.push_count(limit);
     }
     Ok(())
 }

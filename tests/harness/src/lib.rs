@@ -31,6 +31,7 @@ pub use cluster::{Failover, RealCluster, RealClusterBuilder, SlotMove, shared_cl
 pub use gate::{Gate, Stepper};
 pub use monitor::{Executed, Monitor};
 pub use namespace::unique_namespace;
+pub use program::server_program;
 pub use proxy::{Fault, Proxy, Traffic};
 pub use requirements::{
     require_command, require_in_scripts, require_no_command, require_private_script_debug,

@@ -6,7 +6,14 @@ use std::path::{Path, PathBuf};
 const VARIABLE: &str = "REDIS_KEYSPACE_SERVER_BIN";
 /// The programs to look for on `PATH` if the variable is not set.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
-pub(crate) fn find_program() -> PathBuf {
+
+/// Returns the program of the server that the tests use.
+///
+/// # Panics
+///
+/// Panics if there is none.
+#[must_use]
+pub fn server_program() -> PathBuf {
     if let Some(named) = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
         if named.components().count() > 1 {

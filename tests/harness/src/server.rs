@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use self::launch::Failure;
 use crate::Proxy;
 use crate::ports::NodePort;
-use crate::program::find_program;
+use crate::program::server_program;
 use crate::resp::{Client, Reply};
 use crate::secrets::percent_encode;
 use crate::sync::lock;
@@ -138,7 +138,7 @@ impl RealServerBuilder {
     pub fn start(self) -> RealServer {
         let dir = tempfile::Builder::new().prefix("rk-").tempdir().expect("a temporary directory");
         let server = RealServer {
-            program: find_program(),
+            program: server_program(),
             password: self.password,
             arguments: self.arguments,
             port: AtomicU16::new(0),

@@ -195,6 +195,26 @@ checks! {
         assert_eq!(bytes.get_range(8..99).await.unwrap(), "89");
         assert_eq!(bytes.get_range(..0).await.unwrap(), "", "an empty range");
         assert_eq!(bytes.get_range((Bound::Included(5), Bound::Excluded(2))).await.unwrap(), "");
+        // Ends that count from the end, up to before the first byte.
+        let included = |first, last| (Bound::Included(first), Bound::Included(last));
+        assert_eq!(bytes.get_range(..-1).await.unwrap(), "012345678");
+        assert_eq!(bytes.get_range(included(-4, -2)).await.unwrap(), "678");
+        for (range, found) in [
+            (included(0, -10), "0"),
+            (included(0, -11), ""),
+            (included(0, i64::MIN), ""),
+            (included(-12, -10), "0"),
+            (included(-12, -11), ""),
+            (included(2, -8), "2"),
+            (included(2, -9), ""),
+            (included(-3, -4), ""),
+            (included(20, -2), ""),
+        ] {
+            assert_eq!(bytes.get_range(range).await.unwrap(), found, "{range:?}");
+        }
+        bytes.set(b"x").await.unwrap();
+        assert_eq!(bytes.get_range(..-1).await.unwrap(), "");
+        assert_eq!(Keys::bytes(5170).get_range(..-1).await.unwrap(), "");
     },
     set_range: async {
         let bytes = Keys::bytes(518);

@@ -42,6 +42,11 @@ checks! {
         assert_eq!(bitmap.bit_count(8..24).await.unwrap(), 2);
         assert_eq!(bitmap.bit_count(..0).await.unwrap(), 0, "an empty range");
         assert_eq!(Keys::bitmap(300, 0).bit_count(..).await.unwrap(), 0);
+        // Ends that count from the end, up to before the first bit.
+        for (end, count) in [(-8, 3), (-16, 2), (-24, 0), (-32, 0), (-1600, 0)] {
+            assert_eq!(bitmap.bit_count(..end).await.unwrap(), count, "{end}");
+            assert_eq!(Keys::bitmap(300, 0).bit_count(..end).await.unwrap(), 0, "{end}");
+        }
         // Ranges that are not whole bytes.
         let counted = bitmap.bit_count(1..).await;
         if !is_available(&counted, &["BITCOUNT", &wire(&bitmap), "1", "-1", "BIT"]).await {
@@ -52,6 +57,9 @@ checks! {
         assert_eq!(bitmap.bit_count(-1..).await.unwrap(), 1);
         assert_eq!(bitmap.bit_count(..-1).await.unwrap(), 3);
         assert_eq!(bitmap.bit_count(-1000..).await.unwrap(), 4);
+        for (end, count) in [(-22, 2), (-23, 1), (-24, 0), (-25, 0), (i64::MIN + 1, 0)] {
+            assert_eq!(bitmap.bit_count(..end).await.unwrap(), count, "{end}");
+        }
     },
     bit_count_in_bytes: async {
         let bitmap = filled(4, &[0, 8, 9, 23]).await;
@@ -75,12 +83,23 @@ checks! {
         assert_eq!(bitmap.bit_pos(false, 8..16).await.unwrap(), Some(11));
         assert_eq!(bitmap.bit_pos(false, -8..).await.unwrap(), Some(11));
         assert_eq!(bitmap.bit_pos(false, ..0).await.unwrap(), None);
+        // Ends that count from the end, up to before the first bit.
+        for (end, one, zero) in [(-8, Some(0), None), (-16, None, None), (-80, None, None)] {
+            assert_eq!(bitmap.bit_pos(true, ..end).await.unwrap(), one, "{end}");
+            assert_eq!(bitmap.bit_pos(false, ..end).await.unwrap(), zero, "{end}");
+        }
         // A bitmap that does not exist.
         assert_eq!(empty.bit_pos(true, ..).await.unwrap(), None);
         for (start, found) in [(0, 0), (8, 8)] {
             assert_eq!(empty.bit_pos(false, start..).await.unwrap(), Some(found), "from {start}");
             assert_eq!(empty.bit_pos(false, start..200).await.unwrap(), Some(found), "from {start}");
         }
+        // It has no bits, and these ranges end with it.
+        for start in [-8, 0, 8] {
+            let range = (std::ops::Bound::Included(start), std::ops::Bound::Included(-1));
+            assert_eq!(empty.bit_pos(false, range).await.unwrap(), None, "from {start}");
+        }
+        assert_eq!(empty.bit_pos(false, -8..).await.unwrap(), None);
         let error = empty.bit_pos(false, (1 << 32) + 1..).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         // Ranges that are not whole bytes.

@@ -43,6 +43,9 @@ checks! {
         sparse.save(&parts).await.unwrap();
         assert_eq!(sparse.load().await.unwrap(), Some(parts));
         sparse.save(&Sparse::default()).await.unwrap();
+        // There is nothing that a TTL could apply to.
+        sparse.save(&Sparse::default()).ttl(std::time::Duration::from_secs(60)).await.unwrap();
+        assert!(!sparse.exists().await.unwrap());
         assert!(!sparse.exists().await.unwrap(), "nothing is left to store");
         let error = profile.save(&Profile { score: f64::NAN, ..ann() }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Encode, "{error}");

@@ -1,11 +1,11 @@
-//! A count of 0 returns nothing, and nothing is sent. Commands that wait for elements can't wait
-//! for replicas, too.
+//! A count of 0 returns nothing, and nothing is sent. The greatest count means all. Commands that
+//! wait for elements can't wait for replicas, too.
 
 use std::time::Duration;
 
 use redis_keyspace::command::{IntoCommand, ListEnd};
 use redis_keyspace::geo::{By, Distance, From, Position};
-use redis_keyspace::stream::{ReadFrom, StreamId};
+use redis_keyspace::stream::{ReadFrom, StreamId, Trim};
 use redis_keyspace::{ErrorKind, Key, Redis};
 use redis_keyspace_tests::both_servers;
 
@@ -78,6 +78,23 @@ both_servers! {
         assert_eq!(pages.next().await.unwrap().unwrap().value, 1);
         assert!(pages.next().await.is_none());
         assert_eq!(log.tail().after(StreamId::MIN).count(0).next().await.unwrap().value, 1);
+    }
+
+    async fn the_greatest_counts_mean_all(_redis: Redis) {
+        let (log, most) = (Keys::log(4), u64::MAX);
+        log.xadd(&1).trim(Trim::max_len(most)).await.unwrap();
+        let group = log.group("readers");
+        group.create(ReadFrom::Start).await.unwrap();
+        assert_eq!(log.xrange(..).count(most).await.unwrap().len(), 1);
+        assert_eq!(log.xrange(..).rev().count(most).await.unwrap().len(), 1);
+        assert_eq!(log.xread(StreamId::MIN).count(most).await.unwrap().len(), 1);
+        assert_eq!(group.read("one").count(most).await.unwrap().len(), 1);
+        assert_eq!(group.pending_entries(..).count(most).await.unwrap().len(), 1);
+        assert_eq!(group.auto_claim("two", Duration::ZERO).count(most).await.unwrap().entries.len(), 1);
+        assert_eq!(log.tail().after(StreamId::MIN).count(most).next().await.unwrap().value, 1);
+        let list = Keys::list(4);
+        list.rpush(&1).await.unwrap();
+        assert_eq!(list.lpos(&1).max_len(most).await.unwrap(), Some(0));
     }
 
     async fn a_wait_for_elements_and_replicas_is_refused(_redis: Redis) {

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use redis_keyspace::channel::{Event, Subscription};
-use redis_keyspace::{Channel, Counter, Keyspace, Lock, Redis, RedisBuilder, Text};
+use redis_keyspace::{Channel, Counter, Error, ErrorKind, Keyspace, Lock, Redis, RedisBuilder, Text};
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{PATIENCE, eventually, shared_cluster, shared_server, unique_namespace, within};
 
@@ -198,6 +198,86 @@ fn closing_ends_attempts_to_connect() {
             opened.await.unwrap();
             drop(tenant);
         }
+    });
+}
+
+/// The handle of a tenant of a closed handle holds the pool that the others share.
+#[test]
+fn the_last_handle_that_is_dropped_closes_the_pool() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let builder = Redis::builder().embedded(server.clone());
+        let (one, two) = (builder.clone().build().unwrap(), builder.build().unwrap());
+        let tenant = one.for_tenant("acme").unwrap();
+        Keys::text(1).set("x").on(&tenant).await.unwrap();
+        Counts::count(1).incr().on(&two).await.unwrap();
+        one.close().await;
+        assert!(server.connection_count() > 0);
+        drop(two);
+        eventually("all connections are closed", async || server.connection_count() == 0).await;
+        drop(tenant);
+    });
+}
+
+/// On a paused clock, minutes pass at once.
+#[tokio::test(start_paused = true)]
+async fn closing_ends_the_search_for_a_lost_server() {
+    let server = Server::new();
+    let redis = Redis::with_embedded_server(server.clone());
+    let tenant = redis.for_tenant("acme").unwrap();
+    Keys::text(1).get().on(&tenant).await.unwrap();
+    server.refuse_connections(true);
+    server.disconnect_all();
+    for _ in 0..10 {
+        Keys::text(1).get().on(&tenant).await.unwrap_err();
+    }
+    // The next probe gets no reply.
+    let logins = server.inject(Fault::stall().on("HELLO"));
+    server.refuse_connections(false);
+    eventually("the server is searched for", async || logins.hits() > 0).await;
+    redis.close().await;
+    yield_often(100).await;
+    assert_eq!(server.connection_count(), 0, "the probe has ended");
+    let before = logins.hits();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(logins.hits(), before, "there are no more probes");
+    drop(tenant);
+}
+
+/// All exclusive connections are in use, and the handle is closed while work waits for one.
+#[test]
+fn work_on_the_server_of_a_key_does_not_begin_on_a_closed_handle() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).exclusive_connections(1).build().unwrap();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel::<()>();
+        let using = tokio::spawn({
+            let redis = redis.clone();
+            async move {
+                let work = |connection| async move {
+                    let _connection = connection;
+                    begin.send(()).unwrap();
+                    ended.await.unwrap();
+                    Ok(())
+                };
+                redis.raw(work).await
+            }
+        });
+        begun.await.unwrap();
+        let waiting = tokio::spawn({
+            let redis = redis.clone();
+            async move { redis.raw_for(&Counts::count(1), |_| async { panic!("the handle is closed") }).await }
+        });
+        let is_waiting =
+            async || redis.stats().connections.iter().any(|pool| pool.exclusive_connections_waiting == 1);
+        eventually("the work waits", is_waiting).await;
+        redis.close().await;
+        end.send(()).unwrap();
+        using.await.unwrap().unwrap();
+        let outcome: Result<(), Error> = waiting.await.unwrap();
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Closed);
+        eventually("all connections are closed", async || server.connection_count() == 0).await;
     });
 }
 

@@ -8,7 +8,8 @@ use redis_keyspace::cache::{FillError, ValueSource};
 use redis_keyspace::rate_limit::Rate;
 use redis_keyspace::update::Change;
 use redis_keyspace::{
-    Counter, Error, ErrorKind, Group, Json, Key, Keyspace, Lock, Once, RateLimit, Redis, Result, Text,
+    Counter, Error, ErrorKind, Group, Json, Key, Keyspace, List, Lock, Once, RateLimit, Redis, Result, Set,
+    Text,
 };
 use redis_keyspace_tests::{PATIENCE, within};
 use tokio::sync::{Barrier, Notify};
@@ -23,6 +24,8 @@ struct Keys {
     #[key(stale_for = "1h", negative_ttl = "1m")]
     kept: fn(id: u64) -> Text,
     count: fn(id: u64) -> Counter,
+    list: fn(id: u64) -> List<Text>,
+    set: fn(id: u64) -> Set<Text>,
     lock: fn(id: u64) -> Lock,
     once: fn(id: u64) -> Once<Text>,
     limit: fn(id: u64) -> RateLimit,
@@ -91,6 +94,22 @@ fn plain_writes_are_dropped_and_counted() {
         assert_eq!(Keys::delete_pattern("*").await.unwrap().affected, 0);
         assert_eq!(redis.stats().dropped_writes, 17);
         assert_eq!(one().get().await.unwrap(), None);
+    });
+}
+
+#[test]
+fn dropped_writes_of_collections_are_counted() {
+    disabled(async |redis| {
+        let (list, set) = (Keys::list(1), Keys::set(1));
+        assert_eq!(list.lpop().await.unwrap(), None);
+        list.ltrim(..1).await.unwrap();
+        assert_eq!(list.lrem("x").await.unwrap(), 0);
+        assert!(!set.srem("x").await.unwrap());
+        assert_eq!(Key::sunion([Keys::set(2), Keys::set(3)]).store(&set).await.unwrap(), 0);
+        assert!(!list.copy(&Keys::list(2)).await.unwrap());
+        assert_eq!(redis.stats().dropped_writes, 6);
+        assert_eq!(list.lrange(..).await.unwrap(), [""; 0]);
+        assert_eq!(redis.stats().dropped_writes, 6);
     });
 }
 

@@ -91,6 +91,31 @@ fn replicas_full_servers_and_missing_permissions_are_reported() {
     });
 }
 
+/// A server that can't save its data rejects writes and PING. It answers reads.
+#[test]
+fn a_server_that_cannot_save_is_only_sick_for_writes() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = Redis::with_embedded_server(server.clone());
+        let misconf = "MISCONF Redis is configured to save RDB snapshots, but is unable to persist on disk";
+        let _faults = ["PING", "SET"].map(|command| server.inject(Fault::error(misconf).on(command)));
+        let health = redis.health().timeout(MINUTE).await;
+        assert_eq!((health.healthy, health.role, &health.error), (true, Some(ServerRole::Master), &None));
+        sick(&redis.health().with_write_probe().timeout(MINUTE).await, &["MISCONF"]);
+    });
+}
+
+#[test]
+fn a_closed_handle_reports_its_server() {
+    within(PATIENCE, async {
+        let redis = Redis::builder().host("127.0.0.1").port(1).build().unwrap();
+        redis.close().await;
+        let health = redis.health().await;
+        sick(&health, &["closed"]);
+        assert_eq!(health.endpoint, "127.0.0.1:1");
+    });
+}
+
 #[test]
 fn a_loading_server_is_not_healthy() {
     within(PATIENCE, async {

@@ -46,6 +46,10 @@ both_servers! {
             let encoding = encoding.await.unwrap();
             assert!(["embstr", "raw"].contains(&encoding.as_str()), "{encoding}");
         }
+        // The server has the command, so the error is about the argument.
+        let error = text.raw("GETEX").arg("BOGUS").query::<String>().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Server, "{error}");
+        assert!(error.to_string().contains("syntax error"), "{error}");
         assert_eq!(text.raw("GETRANGE").arg(2).arg(-1).query::<String>().await.unwrap(), "text");
         assert_eq!(text.raw("GET").query_bytes().await.unwrap().as_deref(), Some(&b"a text"[..]));
         assert_eq!(Keys::text(2).raw("GET").query_bytes().await.unwrap(), None);

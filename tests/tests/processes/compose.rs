@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use redis_keyspace::Redis;
-use redis_keyspace_tests::{PATIENCE, eventually, within};
+use redis_keyspace_tests::{PATIENCE, eventually, server_program, within};
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// A process and its children, killed when this is dropped.
@@ -50,12 +50,16 @@ fn the_server_starts_with_the_password_and_reports_its_health() {
     let secret = directory.path().join("secret");
     std::fs::write(&secret, "a \"pass\\word\", 'quoted'\n").unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = std::env::var("REDIS_KEYSPACE_SERVER_BIN").unwrap_or_else(|_| "redis-server".to_owned());
+    let quoted = |path: &Path| format!("'{}'", path.to_str().unwrap().replace('\'', r"'\''"));
 
     let command = words(&redis["command"], &secret);
     let started = command[2].replace(
         "docker-entrypoint.sh redis-server -",
-        &format!("{server} - --port {port} --bind 127.0.0.1 --dir {}", directory.path().display()),
+        &format!(
+            "{} - --port {port} --bind 127.0.0.1 --dir {}",
+            quoted(&server_program()),
+            quoted(directory.path())
+        ),
     );
     assert_ne!(started, command[2], "the command does not start the server as expected: {}", command[2]);
     let mut sh = Command::new(&command[0]);

@@ -73,6 +73,8 @@ async fn everything(server: &Server, redis: &Redis) {
     let wrong = server.inject(Fault::error("WRONGTYPE Operation against a key").on("GET").times(1));
     Keys::text(ID).get().await.unwrap_err();
     drop(wrong);
+    let too_long = "x".repeat(20_000);
+    redis.transaction((Keys::text(ID).set(&too_long), Keys::views(1).incr())).await.unwrap_err();
     let full = server.inject(Fault::error("OOM command not allowed").on("SET"));
     redis.batch([Keys::text(ID).set(SECRET)]).await.unwrap_err();
     drop(full);
@@ -90,7 +92,12 @@ fn run() {
     runtime.block_on(async {
         let server = Server::new();
         let builder = Redis::builder().embedded(server.clone()).shared_connections(1);
-        let redis = builder.slow_command(Duration::from_nanos(1)).large_value(1).build().unwrap();
+        let redis = builder
+            .slow_command(Duration::from_nanos(1))
+            .large_value(1)
+            .max_value_bytes(10_000)
+            .build()
+            .unwrap();
         redis.scope(everything(&server, &redis)).await;
     });
 }
@@ -129,6 +136,9 @@ fn metrics_are_labelled_by_template_and_never_by_key() {
         command("telemetry:text:{id}", "GET", "wrong_type") + " 1",
         command("telemetry:views:{id}", "INCRBY", "ok") + " 2",
         command("telemetry:views:{id}", "INCRBY", "unavailable"),
+        // A transaction that can't be sent.
+        command("telemetry:text:{id}", "SET", "too_large") + " 1",
+        command("telemetry:views:{id}", "INCRBY", "too_large") + " 1",
         command("telemetry:text:{id}", "SET", "server") + " 1",
         "keyspace=\"\",template=\"\",command=\"PING\",outcome=\"ok\"} 1".to_owned(),
         "keyspace=\"Keys\",template=\"\",command=\"SCAN\",outcome=\"ok\"".to_owned(),

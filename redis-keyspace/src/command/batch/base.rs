@@ -158,9 +158,11 @@ impl<C: Commands<Finished = C>> Batch<C> {
         let outcomes = if atomic {
             let run: BoxFuture<'_, _> = Box::pin(transact(&redis, &mut parts, timeout, &observed));
             let outcomes = run.await;
-            if let (Err(error), Some(subject)) = (&outcomes, &subject) {
-                observed.outcome(subject, Some(error));
-                observed.batch_ended(name, Some(subject));
+            if let Err(error) = &outcomes {
+                for part in &parts {
+                    observed.outcome(part.subject, Some(error));
+                }
+                observed.batch_ended(name, subject.as_ref());
             }
             outcomes?
         } else {

@@ -51,6 +51,15 @@ impl BitRange {
         }
     }
 
+    /// Whether the range may end before the bitmap starts: whether its end counts from the end of
+    /// the bitmap, and is less than this.
+    pub(super) fn may_end_before_start(self, least: i64) -> bool {
+        match self {
+            Self::Bytes { last: Some(last), .. } | Self::Bits { last, .. } => last < least,
+            Self::Empty | Self::Bytes { last: None, .. } | Self::BitsFrom(_) => false,
+        }
+    }
+
     /// Adds the range as the server takes it to count bits.
     pub(super) fn push_for_count(self, args: &mut Args) {
         match self {

@@ -10,7 +10,7 @@ use crate::command::base::Command;
 use crate::command::builder::Deferred;
 use crate::error::{Error, Result};
 use crate::kind::Bitmap;
-use crate::protocol::{Args, Keys, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Args, Decode, Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// Operations of bitmaps; see [`Bitmap`].
@@ -116,7 +116,24 @@ impl<S: Keyspace> Key<S, Bitmap> {
             range.push_for_count(args);
             Ok(())
         };
+        if range.may_end_before_start(-1) {
+            return self.with_length("BITCOUNT", fill, size_within);
+        }
         Command::read_of(self, "BITCOUNT", fill, base::size).unless(range == BitRange::Empty)
+    }
+
+    /// Creates a command that also reads the length of the bitmap, in the same atomic step. The
+    /// server takes an end before the first bit for the first bit or byte.
+    fn with_length<T: 'static>(
+        &self,
+        command: &'static str,
+        fill: impl FnOnce(&mut Args) -> Result<()>,
+        decode: Decode<T>,
+    ) -> Command<T> {
+        let packet = |name| Packet::new(name, Keys::One(self.text()));
+        let mut read = packet(command);
+        let reads = fill(&mut read.args).map(|()| [packet("STRLEN"), read]);
+        Command::reads_of(self, command, reads, decode)
     }
 
     /// Returns the number of the first bit in a range that has this value; `None` if no bit has it.
@@ -176,6 +193,10 @@ impl<S: Keyspace> Key<S, Bitmap> {
             range.push_for_search(args);
             Ok(())
         };
+        // Without a bitmap, the server finds a zero in any range.
+        if range.may_end_before_start(if value { -1 } else { 0 }) {
+            return self.with_length("BITPOS", fill, position_within);
+        }
         Command::read_of(self, "BITPOS", fill, position).unless(range == BitRange::Empty)
     }
 
@@ -249,6 +270,40 @@ fn check_bit(bit: i64) -> Result<()> {
     Err(Error::invalid_input(format!(
         "the range starts at bit {bit}, but a bitmap has at most {MOST_BITS} bits"
     )))
+}
+
+/// Returns the answer to a read of a range, unless the range ends before the bitmap starts. The
+/// other reply is the length of the bitmap.
+fn within(request: &Request, replies: Replies) -> Result<Option<(&Packet, Reply)>> {
+    let [_, packet] = request.packets() else { return Ok(None) };
+    let [length, answer] = base::both(replies)?;
+    let length = match read::checked(length)? {
+        // The answer to a read that returns a miss when Redis is unavailable.
+        Reply::Nil => 0,
+        length => read::to_int(length)?,
+    };
+    let args: Vec<&[u8]> = packet.args.iter().collect();
+    let (unit, numbers) = match args.as_slice() {
+        [numbers @ .., b"BIT"] => (8, numbers),
+        numbers => (1, numbers),
+    };
+    let last = numbers.last().and_then(|last| str::from_utf8(last).ok()?.parse::<i64>().ok());
+    let is_before = last.is_some_and(|last| last.saturating_add(length.saturating_mul(unit)) < 0);
+    Ok((!is_before).then_some((packet, answer)))
+}
+
+fn size_within(request: &Request, replies: Replies) -> Result<u64> {
+    match within(request, replies)? {
+        Some((_, answer)) => base::size(request, Replies::One(answer)),
+        None => Ok(0),
+    }
+}
+
+fn position_within(request: &Request, replies: Replies) -> Result<Option<u64>> {
+    match within(request, replies)? {
+        Some((packet, answer)) => position_of(packet, answer),
+        None => Ok(None),
+    }
 }
 
 /// Decodes the position of a bit.

@@ -198,7 +198,7 @@ impl<D> GeoSearchOptions<D> {
             Some(count) => {
                 args.push(b"COUNT");
                 // The server takes signed numbers.
-                args.push_int(count.min(i64::MAX.unsigned_abs()));
+                args.push_count(count);
                 if self.is_any_enough {
                     args.push(b"ANY");
                 }
@@ -259,7 +259,8 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
     /// does not matter.
     ///
     /// If the member in the center is not in the set, the command fails with
-    /// [`Server`](crate::ErrorKind::Server), and nothing is changed.
+    /// [`Server`](crate::ErrorKind::Server), and nothing is changed. But if this key does not exist,
+    /// the result is empty.
     ///
     /// ```
     /// # use redis_keyspace::geo::{By, Distance, From, Position};

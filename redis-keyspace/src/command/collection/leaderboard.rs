@@ -32,10 +32,11 @@ const MOST_NEIGHBOURS: u32 = 100_000;
 /// Rankings; see [`SortedSet`].
 impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     /// Returns a member with its neighbours in the order of the scores: up to `count` before it and
-    /// up to `count` after it. Returns `None` if it is not in the set.
+    /// up to `count` after it, and at most 100,000 on each side. Returns `None` if it is not in the
+    /// set.
     ///
-    /// [`rev`](ZAround::rev) counts from the highest score. The ranks and the members are read in one
-    /// atomic step.
+    /// [`rev`](ZAround::rev) counts from the highest score. The ranks and the members are read in
+    /// one atomic step.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, SortedSet};
@@ -67,8 +68,8 @@ impl<S: Keyspace, T: SingleValue> Key<S, SortedSet<T>> {
     /// Returns one page of the members with their scores, and how many members there are. Pages are
     /// counted from 0, in the order of the scores.
     ///
-    /// [`rev`](ZPage::rev) counts from the highest score. The page and the total are read in one atomic
-    /// step.
+    /// [`rev`](ZPage::rev) counts from the highest score. The page and the total are read in one
+    /// atomic step.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, SortedSet};

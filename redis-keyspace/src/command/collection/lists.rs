@@ -149,7 +149,8 @@ impl<S: Keyspace, T: SingleValue, R: 'static> BuildOptions<S, List<T>> for LPosO
             if self.finds_all {
                 option("COUNT", 0);
             }
-            self.most.into_iter().for_each(|most| option("MAXLEN", most.into()));
+            let most = self.most.map(|most| most.min(i64::MAX.unsigned_abs()));
+            most.into_iter().for_each(|most| option("MAXLEN", most.into()));
             Ok(())
         };
         Command::read_of(key, "LPOS", fill, self.decode)

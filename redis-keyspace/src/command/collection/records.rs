@@ -12,7 +12,8 @@ use crate::kind::{
     FieldMeta, FieldReader, FieldSelection, FieldValue, FieldWriter, Record, RecordFields, Summable,
 };
 use crate::protocol::{
-    Args, Decode, FieldChanges, FieldIncrement, KeyLifetime, Keys, Packet, Replies, Reply, Request, read,
+    Args, Decode, FieldChanges, FieldIncrement, KeyLifetime, Keys, Packet, PacketLifetime, Replies, Reply,
+    Request, read,
 };
 use crate::schema::{Key, Keyspace};
 
@@ -27,7 +28,10 @@ pub(super) fn write<S: Keyspace, T: RecordFields>(
     };
     match changes.into_command() {
         Ok(("HSET", args)) => Command::write_of(key, "HSET", Ok(args), written),
-        Ok((name, args)) => Command::removal_of(key, name, |out| base::append(out, Ok(args)), written),
+        // All fields are absent.
+        Ok((name, args)) => Command::on_key(key, name, |out| base::append(out, Ok(args)), written)
+            .with_declared_lifetime(Some(PacketLifetime::Unneeded))
+            .ending_fills(),
         Err(changes) => {
             let template = key.template();
             let renews = template.renews_lifetime();

@@ -274,7 +274,7 @@ impl<S: Keyspace> CommandOptions for CardOptions<S> {
         if let Some(limit) = self.limit {
             args.push(b"LIMIT");
             // The server takes a signed number.
-            args.push_int(limit.min(i64::MAX.unsigned_abs()));
+            args.push_count(limit);
         }
         let call = std::mem::take(&mut self.call);
         let keys = std::mem::take(&mut self.keys);

@@ -143,8 +143,8 @@ impl<R> ZRangeOptions<R> {
         if let Some((offset, count)) = self.limit {
             args.push(b"LIMIT");
             // The server takes signed numbers.
-            args.push_int(offset.min(i64::MAX.unsigned_abs()));
-            args.push_int(count.min(i64::MAX.unsigned_abs()));
+            args.push_count(offset);
+            args.push_count(count);
         }
         if self.with_scores {
             args.push(b"WITHSCORES");

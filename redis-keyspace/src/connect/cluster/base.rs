@@ -204,7 +204,7 @@ impl Cluster {
     pub(crate) async fn connect(&self, deadline: Deadline) -> Result<(), Error> {
         self.ready(deadline).await?;
         let masters = self.masters();
-        let outcomes = join_all(masters.iter().map(|node| node.own.connect(deadline))).await;
+        let outcomes = join_all(masters.iter().map(|node| node.own.connect(deadline, false))).await;
         outcomes.into_iter().collect()
     }
 

@@ -249,7 +249,7 @@ impl ClusterShared {
         self.map.store(Arc::new(new));
         if old.is_empty() && !uses_home {
             // The connections to the configured name may lead to any node.
-            drop(self.home.own.end_lanes());
+            self.home.own.abandon();
         }
         if is_change {
             self.changes.send_modify(|count| *count = count.wrapping_add(1));

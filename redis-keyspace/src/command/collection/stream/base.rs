@@ -39,7 +39,7 @@ impl StreamParts {
 
     /// Adds a number after the key.
     pub(super) fn number(mut self, number: u64) -> Self {
-        self.args.push_int(number);
+        self.args.push_count(number);
         self
     }
 

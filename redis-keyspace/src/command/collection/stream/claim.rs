@@ -13,6 +13,9 @@ use crate::kind::{SingleValue, Stream, StreamId};
 use crate::protocol::{Decode, Replies, Request};
 use crate::schema::{Key, Keyspace};
 
+/// The server reserves memory for as many entries as a command may claim.
+const MOST: u64 = 1_000_000;
+
 /// `XCLAIM` with its options, created by [`ConsumerGroup::claim`](super::ConsumerGroup::claim).
 /// Await it, or pass it to [`Redis::batch`](crate::Redis::batch).
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
@@ -116,8 +119,8 @@ impl<S: Keyspace, T: SingleValue, E: 'static> XAutoClaim<S, T, E> {
         Self(self.0.map(|options| options.with(|options| XAutoClaimOptions { start: id, ..options })))
     }
 
-    /// Claims at most this many entries. The server's default is 100. With 0, nothing is sent, no
-    /// entry is claimed, and [`next`](Claimed::next) is `None`.
+    /// Claims at most this many entries, and at most a million. The server's default is 100. With
+    /// 0, nothing is sent, no entry is claimed, and [`next`](Claimed::next) is `None`.
     pub fn count(self, count: u64) -> Self {
         let count = Some(count);
         Self(self.0.map(|options| options.with(|options| XAutoClaimOptions { count, ..options })))
@@ -145,7 +148,7 @@ impl<S: Keyspace, T: SingleValue, E: 'static> BuildOptions<S, Stream<T>> for XAu
             push_millis(min_idle, &mut parts.args)?;
             parts = parts.ids(&[start]);
             Ok(match count {
-                Some(count) => parts.after(&["COUNT"]).number(count),
+                Some(count) => parts.after(&["COUNT"]).number(count.min(MOST)),
                 None => parts,
             })
         };

@@ -74,7 +74,7 @@ impl<S: Keyspace, T: SingleValue, R: 'static> BuildOptions<S, Stream<T>> for XRe
         let mut parts = StreamParts::default().ids(&[after]);
         if let Some(count) = count {
             parts.head.push(b"COUNT");
-            parts.head.push_int(count);
+            parts.head.push_count(count);
         }
         parts.head.push(b"STREAMS");
         let read = command(key, "XREAD", "XREAD", Ok(parts), decode);

@@ -131,7 +131,7 @@ impl<S: Keyspace, T: SingleValue, R: 'static> BuildOptions<S, Stream<T>> for XRe
         let mut parts = StreamParts::before(&["GROUP", &group, &consumer]);
         if let Some(count) = count {
             parts.head.push(b"COUNT");
-            parts.head.push_int(count);
+            parts.head.push_count(count);
         }
         if without_ack {
             parts.head.push(b"NOACK");

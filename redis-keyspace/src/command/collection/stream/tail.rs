@@ -173,7 +173,7 @@ impl<S: Keyspace, T: SingleValue> Tail<S, T> {
         };
         let mut parts = StreamParts::default().ids(&[after]);
         parts.head.push(b"COUNT");
-        parts.head.push_int(self.count);
+        parts.head.push_count(self.count);
         parts.head.push(b"STREAMS");
         let mut read = command(&self.key, "XREAD", "XREAD", Ok(parts), raw_read_entries).repeatable();
         // A handle that stores nothing would answer at once, again and again.
