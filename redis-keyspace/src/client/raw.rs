@@ -153,8 +153,7 @@ impl Redis {
     /// use redis_keyspace::redis;
     ///
     /// let sizes: Vec<u64> = redis
-    /// .raw_each(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut
-    /// connection).await })
+    ///     .raw_each(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut connection).await })
     ///     .await?;
     /// assert_eq!(sizes.iter().sum::<u64>(), 0);
     /// # Ok(()) }
