@@ -39,7 +39,7 @@ pub(crate) use counters::FillCounters;
 pub(crate) use health::HEALTH_PROBE;
 pub use health::{Health, HealthCheck, NodeHealth, ServerRole};
 pub(crate) use known::{learn_missing, may_have};
-pub(crate) use newer::{delete_if_equal, explain_missing, missing_command, run_newer};
+pub(crate) use newer::{delete_if_equal, explain_missing, explain_missing_in, missing_command, run_newer};
 pub(crate) use observe::Observed;
 pub(crate) use optimistic::{WatchAttempts, WatchSession};
 pub use redis::Redis;

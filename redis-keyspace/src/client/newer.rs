@@ -113,23 +113,37 @@ pub(crate) async fn delete_if_equal(
 
 /// Explains the error of a server that lacks a command of the request.
 pub(crate) fn explain_missing(error: Error, request: &Request, subject: &Subject, target: &Target) -> Error {
-    let (is_missing, is_unknown) = (error.is_about_missing_command(), error.is_about_unknown_command());
-    // An old server takes an option of XADD for the ID.
-    let is_about_id = error.is_about_stream_id();
-    let mut packets =
-        request.packets().iter().filter(|packet| is_missing || (is_about_id && packet.name == "XADD"));
-    let newer = packets.find_map(|packet| {
-        // A server that knows the command may reject what a function does, or wrong arguments.
-        let is_of_function = packet.name.starts_with("FCALL") && error.is_about_command_of_script();
-        let newer = if is_unknown { NewerCommand::of(packet) } else { NewerCommand::of_option(packet) };
-        newer.filter(|_| !is_of_function).map(|newer| (packet, newer))
-    });
+    let mut packets = request.packets().iter();
+    let newer = packets.find_map(|packet| Some((packet, missing_in(packet, &error)?)));
     let Some((packet, newer)) = newer else { return error };
     let software = packet.keys.as_slice().first().and_then(|key| {
         let software = |binding: &Arc<Binding>| facts_of(binding, key).abilities.software();
         target.with_binding(subject.keyspace, software).ok().flatten()
     });
     error.of_missing_command(newer.name, &newer.servers(), software.as_deref())
+}
+
+/// Explains the error of a server that refused a whole transaction. It does not say for which
+/// command, and only the newest is certain to be missing.
+pub(crate) fn explain_missing_in(error: Error, packets: &[Packet], binding: &Binding) -> Error {
+    let newer = packets.iter().filter_map(|packet| Some((packet, missing_in(packet, &error)?)));
+    let Some((packet, newest)) = newer.max_by_key(|(_, newer)| newer.since()) else { return error };
+    let key = packet.keys.as_slice().first();
+    let software = key.and_then(|key| facts_of(binding, key).abilities.software());
+    error.of_missing_command(newest.name, &newest.servers(), software.as_deref())
+}
+
+/// Returns the newer command of a packet that the server lacks, according to the error.
+fn missing_in(packet: &Packet, error: &Error) -> Option<NewerCommand> {
+    if error.is_about_unknown_command() {
+        // A server that knows functions may reject what one of them does.
+        let is_of_function = packet.name.starts_with("FCALL") && error.is_about_command_of_script();
+        return NewerCommand::of(packet).filter(|_| !is_of_function);
+    }
+    // A server that knows the command may lack an option. An old one takes an option of XADD for
+    // the ID.
+    let is_option = error.is_about_missing_command() || (error.is_about_stream_id() && packet.name == "XADD");
+    if is_option { NewerCommand::of_option(packet) } else { None }
 }
 
 /// Explains the error of a server that lacks a command which no packet shows.

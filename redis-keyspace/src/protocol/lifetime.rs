@@ -83,6 +83,13 @@ impl Request {
                 Some(PacketLifetime::OfScript(place)) => {
                     packet.args = with_millis(&packet.args, place, expiry)?;
                 }
+                Some(PacketLifetime::Impossible)
+                    if packet.name == "BITFIELD" && !matches!(expiry, Expiry::Never) =>
+                {
+                    return Err(Error::invalid_input(
+                        "BITFIELD with integers of more than 53 bits sets a TTL only if the template declares one",
+                    ));
+                }
                 Some(PacketLifetime::Impossible) if !matches!(expiry, Expiry::Never) => {
                     return Err(Error::invalid_input(format!(
                         "{} can't set the TTL of the key that it writes: declare `ttl = none` for it, and set no other",

@@ -193,6 +193,11 @@ impl NewerCommand {
         is_any_set && has(redis, self.redis) && has(valkey, self.valkey)
     }
 
+    /// The first version of Redis that has it, or of Valkey if no Redis has it.
+    pub(crate) fn since(self) -> Option<(u16, u16)> {
+        self.redis.or(self.valkey)
+    }
+
     /// Returns the servers that have it: "Redis 7.0 or Valkey 7.2".
     pub(crate) fn servers(self) -> String {
         let since =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_keyspace::command::{BitOffset, I, Overflow, Ttl, U};
+use redis_keyspace::command::{BitOffset, I, IntoCommand, Overflow, Ttl, U};
 use redis_keyspace::{Bitmap, ErrorKind, Key, Redis};
 use redis_keyspace_tests::is_available;
 
@@ -170,6 +170,13 @@ checks! {
         let forever = Keys::forever_bitmap(700);
         forever.del().await.unwrap();
         assert_eq!(forever.bit_field().incr_by(I::<64>, 0, i64::MIN).await.unwrap(), [Some(i64::MIN)]);
+        // A script that sets a lifetime would round them.
+        let brief = forever.bit_field().set(I::<64>, 0, 1).into_command().ttl(Duration::from_secs(60));
+        let error = brief.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("more than 53 bits"), "{error}");
+        let narrow = forever.bit_field().set(U::<8>, 0, 1).into_command().ttl(Duration::from_secs(60));
+        assert_eq!(narrow.await.unwrap(), [Some(128)]);
         // Past the last bit of the longest bitmap.
         for beyond in [
             bitmap.bit_field().get(U::<2>, u32::MAX),

@@ -243,6 +243,22 @@ fn lifetimes_of_fields_work_on_a_real_server() {
     }
 }
 
+/// The server refuses the whole transaction, and does not say which command it lacks.
+#[test]
+fn a_transaction_names_the_command_that_is_missing() {
+    if !require_command(shared_server(), "GETEX") || !require_no_command(shared_server(), "HGETDEL") {
+        return;
+    }
+    on_real(async |redis: Redis| {
+        let refused = redis.transaction((Keys::text(1).get_ex(), Keys::map(1).hget_del(["a"]))).each().await;
+        let (text, map) = refused.unwrap();
+        for error in [text.unwrap_err(), map.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::MissingCommand, "{error}");
+            assert!(error.to_string().contains("HGETDEL needs Redis 8.0"), "{error}");
+        }
+    });
+}
+
 #[test]
 fn lifetimes_of_fields_work_on_a_cluster() {
     if !require_command(shared_server(), "HGETDEL") {

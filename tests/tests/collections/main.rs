@@ -18,6 +18,7 @@ mod hyperloglogs;
 mod lifetimes;
 mod limits;
 mod lists;
+mod lost_replies;
 mod permissions;
 mod promised_results;
 mod rankings;

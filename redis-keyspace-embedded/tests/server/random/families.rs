@@ -192,7 +192,7 @@ pub(super) const KEYS: Family = Family {
         "RENAME K K",
         "RENAMENX K K",
         "COPY K K [ REPLACE ] [ DB 0|x|99 ]",
-        "CARRY K K 0|100000|-1|x [ REPLACE ] [ IDLETIME 10|-1|x ] [ FREQ 5|256 ]",
+        "CARRY K K 0|100000|-1|x [ REPLACE ] [ IDLETIME 130000|-1|x ] [ FREQ 5|256 ]",
         "CARRY K K 0|100000 [ REPLACE ] [ ABSTTL ]",
         "CARRY K K 4000000000000 ABSTTL REPLACE",
         "RESTORE K 0|-1|x X [ REPLACE ] [ FREQ 5|x ] [ IDLETIME 1 ] [ junk ]",

@@ -16,6 +16,8 @@ pub(super) enum Comparison {
     Page(usize),
     /// A time to live, which differs a little.
     Lifetime,
+    /// How long a key was not used, which differs by as long as the machine is busy.
+    IdleTime,
     /// Times are not compared.
     WithoutTimes,
     /// Random items.
@@ -37,6 +39,9 @@ impl Comparison {
             b"TTL" | b"PTTL" | b"EXPIRETIME" | b"PEXPIRETIME" => Self::Lifetime,
             b"HTTL" | b"HPTTL" | b"HEXPIRETIME" | b"HPEXPIRETIME" => Self::Lifetime,
             b"SPOP" | b"SRANDMEMBER" | b"HRANDFIELD" => Self::Random,
+            b"OBJECT" if command[1..].iter().any(|word| word.eq_ignore_ascii_case(b"idletime")) => {
+                Self::IdleTime
+            }
             b"XPENDING" | b"XINFO" => Self::WithoutTimes,
             _ => Self::Exact,
         }
@@ -50,6 +55,7 @@ impl Comparison {
             Self::UnorderedPairs => chunks(ours, 2) == chunks(theirs, 2),
             Self::Page(size) => page(ours, size) == page(theirs, size),
             Self::Lifetime => lifetimes(ours) == lifetimes(theirs),
+            Self::IdleTime => idle_days(ours) == idle_days(theirs),
             Self::WithoutTimes => without_times(ours) == without_times(theirs),
             // The caller compares the items with the members.
             Self::Random => shape(ours) == shape(theirs),
@@ -81,6 +87,13 @@ fn lifetimes(reply: &[u8]) -> Vec<Vec<u8>> {
         if is_time { b":1\r\n".to_vec() } else { frame }
     };
     std::iter::once(header).chain(items).map(about).collect()
+}
+
+/// Whole days instead of seconds; other replies stay.
+fn idle_days(reply: &[u8]) -> Vec<u8> {
+    let number = reply.strip_prefix(b":").and_then(|rest| str::from_utf8(rest).ok());
+    let seconds = number.and_then(|number| number.trim_end().parse::<u64>().ok());
+    seconds.map_or_else(|| reply.to_vec(), |seconds| (seconds / 86_400).to_string().into_bytes())
 }
 
 /// Replaces times and idle times of streams in a reply, also in arrays within it.

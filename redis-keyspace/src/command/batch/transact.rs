@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::part::{Part, PartOutcome};
 use super::servers::{Binder, template_of};
-use crate::client::{Binding, Observed, Redis, Subject, run_whole};
+use crate::client::{Binding, Observed, Redis, Subject, explain_missing_in, run_whole};
 use crate::command::disabled::answer;
 use crate::error::{Error, Result};
 use crate::protocol::{Packet, Replies, Reply, Request, read};
@@ -68,7 +68,10 @@ impl Gathered {
         let replies = replies.and_then(|replies| read::executed(read::ends_fills(&self.packets), replies));
         let mut results = match replies {
             Ok(results) => Ok(results.into_iter()),
-            Err(error) => Err(self.naming_templates(error)),
+            Err(error) => {
+                let error = explain_missing_in(error, &self.packets, &self.binding);
+                Err(self.naming_templates(error))
+            }
         };
         let shares = parts.iter().map(|part| match (&mut results, &*part.request) {
             (Err(error), _) => Err(error.clone()),

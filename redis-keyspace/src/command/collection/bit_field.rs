@@ -6,7 +6,7 @@ use crate::command::base::Command;
 use crate::command::builder::{Deferred, command_builder};
 use crate::error::{Error, Result};
 use crate::kind::Bitmap;
-use crate::protocol::{Args, Keys, MOST_IN_SCRIPT, Packet, Replies, Reply, Request, read};
+use crate::protocol::{Args, Keys, MOST_IN_SCRIPT, Packet, PacketLifetime, Replies, Reply, Request, read};
 use crate::schema::{Key, Keyspace};
 
 /// An unsigned integer of this many bits within a bitmap: 1 to 63. Any other number does not
@@ -198,7 +198,11 @@ impl<S: Keyspace> BuildOptions<S, Bitmap> for BitFieldOptions {
         let template = key.template();
         let may_expire = template.lifetime().duration().is_some() || template.inherits_lifetime;
         if !(is_wide && may_expire) {
-            return Command::write_of(key, "BITFIELD", args, numbers);
+            let mut command = Command::write_of(key, "BITFIELD", args, numbers);
+            if is_wide && let Some(packet) = command.request.as_mut().ok().and_then(Request::requested_mut) {
+                packet.lifetime = packet.lifetime.map(|_| PacketLifetime::Impossible);
+            }
+            return command;
         }
         // The script that sets lifetimes would round the integers. So it runs another command that
         // creates the bitmap, and changes nothing if it exists.
