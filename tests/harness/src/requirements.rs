@@ -43,6 +43,26 @@ pub fn require_private_script_debug(server: &RealServer) -> bool {
         || skip("scripts of other connections are debugged, too, according to SCRIPT DEBUG YES and EVAL")
 }
 
+/// Returns whether a claim of a deleted entry of a stream ends that it is pending. If not, records
+/// that the running test is skipped: it must return then. Call it on the thread of the test, with a
+/// private server.
+#[must_use = "a test without what it needs must return"]
+pub fn require_forgotten_entries(server: &RealServer) -> bool {
+    let mut client = server.client();
+    let mut call = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        client.call(&words).expect("the server answers")
+    };
+    call("XGROUP CREATE s g $ MKSTREAM");
+    call("XADD s 1-1 f v");
+    call("XREADGROUP GROUP g one STREAMS s >");
+    call("XDEL s 1-1");
+    call("XCLAIM s g two 0 1-1");
+    let Reply::Array(pending) = call("XPENDING s g") else { panic!("XPENDING returns an array") };
+    pending.first() == Some(&Reply::Integer(0))
+        || skip("a deleted entry stays pending when it is claimed, according to XCLAIM and XPENDING")
+}
+
 /// Returns whether the server replies to a rejected AUTH behind other commands. If not, records
 /// that the running test is skipped: it must return then. Call it on the thread of the test.
 #[must_use = "a test without what it needs must return"]
