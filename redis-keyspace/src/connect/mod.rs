@@ -4,6 +4,7 @@ mod abilities;
 mod atomicity;
 mod attempt;
 mod breaker;
+mod callers;
 mod cluster;
 mod credentials;
 mod exclusive;

@@ -1,15 +1,16 @@
 //! The connections that this crate opens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use bb8_redis::bb8;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::atomicity::SendPlan;
 use super::attempt::{Attempt, Origin};
+use super::callers::{ConnectQueue, WaitingCaller, WaitingCallers};
 use super::exclusive::ExclusiveManager;
 use super::facts::ServerRun;
 use super::lane::{Lane, Submitted};
@@ -396,17 +397,17 @@ impl Own {
 
     /// Returns how many callers wait for an exclusive connection.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.count.load(Ordering::Relaxed)
+        self.waiting.count()
     }
 
     /// Returns how long callers have waited for exclusive connections in total, also in vain.
     pub(crate) fn waited(&self) -> Duration {
-        Duration::from_micros(self.waiting.waited_micros.load(Ordering::Relaxed))
+        self.waiting.waited()
     }
 
     /// Returns how many requests wait for a lane.
     pub(crate) fn queued(&self) -> usize {
-        self.queued.count.load(Ordering::Relaxed)
+        self.queued.count()
     }
 
     fn slots(&self) -> impl Iterator<Item = &Slot> {
@@ -454,67 +455,4 @@ impl Own {
 /// Whether the slot has an open connection to this run of the server.
 fn is_open_to(slot: &Slot, run: Option<ServerRun>) -> bool {
     slot.open().is_some_and(|lane| run == Some(lane.server()))
-}
-
-/// The requests that wait for a connection. They have the same limits as the requests on a
-/// connection.
-#[derive(Default)]
-struct ConnectQueue {
-    count: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-/// One request in the queue.
-struct QueuePlace<'q> {
-    queued: &'q ConnectQueue,
-    bytes: usize,
-}
-
-impl ConnectQueue {
-    fn enter(&self, request: &Request, settings: &Settings) -> Result<QueuePlace<'_>, Error> {
-        let bytes = request.length();
-        let place = QueuePlace { queued: self, bytes };
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let most = usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX);
-        if count >= most || waiting > settings.max_queued_bytes {
-            return Err(Error::overloaded(count, waiting));
-        }
-        Ok(place)
-    }
-}
-
-impl Drop for QueuePlace<'_> {
-    fn drop(&mut self) {
-        self.queued.count.fetch_sub(1, Ordering::Relaxed);
-        self.queued.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// The callers that wait for an exclusive connection.
-#[derive(Default)]
-struct WaitingCallers {
-    count: AtomicUsize,
-    waited_micros: AtomicU64,
-}
-
-/// Counts a waiting caller, and how long it waits. bb8 does not count those that stop waiting.
-struct WaitingCaller<'c> {
-    callers: &'c WaitingCallers,
-    since: Instant,
-}
-
-impl<'c> WaitingCaller<'c> {
-    fn new(callers: &'c WaitingCallers) -> Self {
-        callers.count.fetch_add(1, Ordering::Relaxed);
-        Self { callers, since: Instant::now() }
-    }
-}
-
-impl Drop for WaitingCaller<'_> {
-    fn drop(&mut self) {
-        let waited = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.callers.waited_micros.fetch_add(waited, Ordering::Relaxed);
-        self.callers.count.fetch_sub(1, Ordering::Relaxed);
-    }
 }

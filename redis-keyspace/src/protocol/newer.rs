@@ -211,32 +211,30 @@ impl NewerCommand {
     /// Returns which newer command a packet is, or contains as an option. If there are several,
     /// returns the newest.
     pub(crate) fn of(packet: &Packet) -> Option<Self> {
-        if let Some(write) = unguarded(packet) {
-            return Self::find(write.name, None, &|| write.args.iter().copied(), true);
-        }
-        let head = packet.head.as_ref().and_then(|head| head.iter().next());
-        Self::find(packet.name.as_bytes(), head, &|| packet.args.iter(), true)
+        Self::among(packet, |_| true)
     }
 
     /// Like [`of`](Self::of), for a packet whose command the server knows.
     pub(crate) fn of_option(packet: &Packet) -> Option<Self> {
+        Self::among(packet, |sign| !matches!(sign, Sign::Command))
+    }
+
+    /// Looks the packet up in the rows with these signs.
+    fn among(packet: &Packet, is_meant: fn(&Sign) -> bool) -> Option<Self> {
         if let Some(write) = unguarded(packet) {
-            return Self::find(write.name, None, &|| write.args.iter().copied(), false);
+            return Self::find(write.name, None, &|| write.args.iter().copied(), is_meant);
         }
         let head = packet.head.as_ref().and_then(|head| head.iter().next());
-        Self::find(packet.name.as_bytes(), head, &|| packet.args.iter(), false)
+        Self::find(packet.name.as_bytes(), head, &|| packet.args.iter(), is_meant)
     }
 
     fn find<'a, A: Iterator<Item = &'a [u8]>>(
         name: &[u8],
         head: Option<&'a [u8]>,
         args: &impl Fn() -> A,
-        whole: bool,
+        is_meant: fn(&Sign) -> bool,
     ) -> Option<Self> {
-        let is_whole = |sign: &Sign| matches!(sign, Sign::Command);
-        let mut rows = TABLE
-            .iter()
-            .filter(|(command, sign, _)| command.as_bytes() == name && (whole || !is_whole(sign)));
+        let mut rows = TABLE.iter().filter(|(command, sign, _)| command.as_bytes() == name && is_meant(sign));
         rows.find(|(_, sign, _)| sign.is_in(head, args())).map(|(.., newer)| *newer)
     }
 

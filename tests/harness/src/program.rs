@@ -11,7 +11,7 @@ const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 ///
 /// # Panics
 ///
-/// Panics if there is none.
+/// Panics if no server is installed, or if the variable names no program.
 #[must_use]
 pub fn server_program() -> PathBuf {
     if let Some(named) = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
