@@ -93,7 +93,7 @@ use proc_macro::TokenStream;
 /// | `tenant` | struct | `tenant = "tenant"` | each key belongs to the tenant of the handle. On `redis.for_tenant("acme")?`, `CartKeys::user(7)` is stored as `tenant:acme:cart:user:7` |
 /// | `timeout` | struct | `timeout = "250ms"` | the deadline of each command |
 /// | `retries` | struct | `retries = 3` | how often a failed command is repeated, if a second execution is harmless: 0 to 100 |
-/// | `shared_connections` | struct | `shared_connections = 2` | the number of connections that many tasks use at once, 1 to 64 |
+/// | `shared_connections` | struct | `shared_connections = 2` | the number of connections to each server that many tasks use at once, 1 to 64 |
 /// | `exclusive_connections` | struct | `exclusive_connections = 8` | the maximum number of connections for blocking commands and raw access, 1 to 1024 |
 /// | `on_unavailable` | struct | `on_unavailable = "miss"` | when Redis is unavailable, reads return "not found" instead of an error. Default: `"error"` |
 /// | `reads` | struct, field | `reads = "prefer_replica"` | which server answers commands that only read: `"master"` (the default), `"prefer_replica"` or `"replica"`. A replica may return older values |

@@ -176,13 +176,16 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how many connections stateless commands share, from 1 to 64; the default is 2.
+    /// Sets how many connections stateless commands share, from 1 to 64. The default is 2. On a
+    /// [cluster](crate::guide::cluster), the number is for each node, and the default is 1 if the
+    /// cluster has several masters.
     ///
     /// A command uses the connection with the fewest commands in flight. Two connections are the
     /// fastest for most programs: the server answers one while the program handles the replies of
-    /// the other. More connections need more system calls.
+    /// the other. The masters of a cluster have the same effect. More connections need more system
+    /// calls.
     pub fn shared_connections(mut self, connections: u16) -> Self {
-        self.base.shared_connections = connections;
+        self.base.shared_connections = Some(connections);
         self
     }
 

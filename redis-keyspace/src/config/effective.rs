@@ -107,7 +107,7 @@ impl RedisBuilder {
             settings.db = db;
         }
         settings.shared_connections =
-            options.shared_connections.or(declared.shared_connections).unwrap_or(settings.shared_connections);
+            options.shared_connections.or(declared.shared_connections).or(settings.shared_connections);
         settings.exclusive_connections = options
             .exclusive_connections
             .or(declared.exclusive_connections)

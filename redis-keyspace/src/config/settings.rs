@@ -123,8 +123,8 @@ pub(crate) struct Settings {
     pub(crate) protocol: Protocol,
     pub(crate) login: LoginMode,
     pub(crate) client_name: Option<String>,
-    /// How many connections stateless commands share.
-    pub(crate) shared_connections: u16,
+    /// How many connections to each server stateless commands share.
+    pub(crate) shared_connections: Option<u16>,
     /// How many exclusive connections may be checked out at the same time.
     pub(crate) exclusive_connections: u16,
     /// The deadline of a command: waiting for a connection, connecting, and the reply.
@@ -159,6 +159,14 @@ impl Settings {
     pub(crate) fn sizes(&self) -> SizeLimits {
         SizeLimits { key: self.max_key_bytes, value: self.max_value_bytes }
     }
+
+    /// How many connections to a server stateless commands share. With one server, the default is
+    /// two: it answers one connection while the program handles the replies of the other. Several
+    /// masters do that anyway, and with more connections the batches are smaller.
+    pub(crate) fn shared_connections(&self, is_one_of_several: bool) -> usize {
+        let usual = if is_one_of_several { 1 } else { 2 };
+        self.shared_connections.map_or(usual, usize::from).max(1)
+    }
 }
 
 impl Default for Settings {
@@ -180,7 +188,7 @@ impl Default for Settings {
             protocol: Protocol::Auto,
             login: LoginMode::Auto,
             client_name: None,
-            shared_connections: 2,
+            shared_connections: None,
             exclusive_connections: 8,
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),

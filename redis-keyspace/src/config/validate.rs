@@ -122,7 +122,8 @@ pub(crate) fn validate(settings: &Settings) -> Result<()> {
         }
         Err(Error::configuration(format!("`{name}` is {value}; it must be from {least} to {most}")))
     };
-    within("shared_connections", settings.shared_connections.into(), 1, 64)?;
+    let shared = settings.shared_connections.map_or(1, u64::from);
+    within("shared_connections", shared, 1, 64)?;
     within("exclusive_connections", settings.exclusive_connections.into(), 1, 1024)?;
     within("retries", settings.retries.into(), 0, 100)?;
     for (name, duration) in [("timeout", settings.timeout), ("connect_timeout", settings.connect_timeout)] {

@@ -5,6 +5,7 @@
 //! caller that requested the connection.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
@@ -40,17 +41,30 @@ pub(crate) enum Attempt<C> {
 pub(crate) struct Origin {
     pub(crate) settings: Arc<Settings>,
     pub(crate) facts: Arc<ServerFacts>,
+    pool: Arc<PoolWide>,
+}
+
+/// What all servers of a pool have in common.
+struct PoolWide {
     /// The runtime of the pool. Another runtime may end earlier.
     runtime: Handle,
     /// Notified when the server can't be reached, is silent, or was lost.
-    trouble: Arc<Notify>,
+    trouble: Notify,
     /// Set when the pool is closed. Nothing is opened for it any more.
-    closed: Arc<ClosedFlag>,
+    closed: ClosedFlag,
+    /// Whether several servers share the commands of the pool: the masters of a cluster.
+    is_spread: AtomicBool,
 }
 
 impl Origin {
     pub(crate) fn new(settings: Arc<Settings>, facts: Arc<ServerFacts>, runtime: Handle) -> Self {
-        Self { settings, facts, runtime, trouble: Arc::default(), closed: Arc::default() }
+        let pool = PoolWide {
+            runtime,
+            trouble: Notify::default(),
+            closed: ClosedFlag::default(),
+            is_spread: AtomicBool::default(),
+        };
+        Self { settings, facts, pool: Arc::new(pool) }
     }
 
     /// Returns what the connections to another server of the same pool are opened from.
@@ -60,17 +74,29 @@ impl Origin {
 
     /// The runtime of the pool.
     pub(super) fn runtime(&self) -> &Handle {
-        &self.runtime
+        &self.pool.runtime
     }
 
     /// Notified when a server of the pool can't be reached, is silent, or was lost.
     pub(super) fn trouble(&self) -> &Notify {
-        &self.trouble
+        &self.pool.trouble
     }
 
     /// Set when the pool is closed.
     pub(super) fn closed(&self) -> &ClosedFlag {
-        &self.closed
+        &self.pool.closed
+    }
+
+    /// Records whether several servers share the commands of the pool. Returns whether it was not
+    /// known that they do.
+    pub(super) fn set_spread(&self, is_spread: bool) -> bool {
+        !self.pool.is_spread.swap(is_spread, Ordering::Relaxed) && is_spread
+    }
+
+    /// How many shared connections to the server are used.
+    #[inline]
+    pub(super) fn shared_connections(&self) -> usize {
+        self.settings.shared_connections(self.pool.is_spread.load(Ordering::Relaxed))
     }
 
     /// Makes one attempt within the connect timeout, and records its outcome. Ends it when the pool
@@ -81,14 +107,14 @@ impl Origin {
     {
         let outcome = tokio::select! {
             biased;
-            () = self.closed.closed() => return Attempt::Failed(Error::closed(), Instant::now()),
+            () = self.pool.closed.closed() => return Attempt::Failed(Error::closed(), Instant::now()),
             outcome = self.connected(connect) => outcome,
         };
         if self.facts.note(outcome.as_ref().err()) {
             self.search();
         }
         if outcome.is_err() {
-            self.trouble.notify_one();
+            self.pool.trouble.notify_one();
         }
         match outcome {
             Ok(connection) => Attempt::Connected(connection),
@@ -126,12 +152,12 @@ impl Origin {
         if self.facts.note_loss(error, was_idle) {
             self.search();
         }
-        self.trouble.notify_one();
+        self.pool.trouble.notify_one();
     }
 
     /// Reports that a lane is silent although replies are outstanding.
     pub(super) fn report_silence(&self) {
-        self.trouble.notify_one();
+        self.pool.trouble.notify_one();
     }
 
     /// Starts probing the server, because a lane is silent although replies are outstanding. If the
@@ -139,36 +165,30 @@ impl Origin {
     pub(super) fn suspect(&self) -> Suspicion {
         let suspicion = self.facts.search.suspect();
         self.search();
-        self.trouble.notify_one();
+        self.pool.trouble.notify_one();
         suspicion
     }
 
     /// Starts the task that probes the server until it is back, unless that task runs already.
     pub(crate) fn search(&self) {
-        let Self { settings, facts, runtime, trouble, closed } = self;
-        let (settings, facts) = (Arc::downgrade(settings), Arc::downgrade(facts));
-        let of_task = (runtime.clone(), Arc::clone(trouble), Arc::clone(closed));
-        let searching = search(settings, facts, of_task);
-        let (guard, closed) = (self.facts.search.guard(), Arc::clone(closed));
+        let Self { settings, facts, pool } = self;
+        let searching = search(Arc::downgrade(settings), Arc::downgrade(facts), Arc::clone(pool));
+        let (guard, pool) = (facts.search.guard(), Arc::clone(pool));
         let searching = async move {
             let _guard = guard;
             tokio::select! {
                 biased;
-                () = closed.closed() => {}
+                () = pool.closed.closed() => {}
                 () = searching => {}
             }
         };
-        self.facts.search.start(|| self.runtime.spawn(searching).abort_handle());
+        facts.search.start(|| self.pool.runtime.spawn(searching).abort_handle());
     }
 }
 
 /// Connects repeatedly until the server is back and no lane is suspected, or the pool is dropped.
 /// The time between two attempts is at most the configured pause.
-async fn search(
-    settings: Weak<Settings>,
-    facts: Weak<ServerFacts>,
-    (runtime, trouble, closed): (Handle, Arc<Notify>, Arc<ClosedFlag>),
-) {
+async fn search(settings: Weak<Settings>, facts: Weak<ServerFacts>, pool: Arc<PoolWide>) {
     let mut next = Instant::now();
     let mut pauses = None;
     loop {
@@ -193,8 +213,7 @@ async fn search(
         let began = Instant::now();
         next = began + pauses.pause();
         let is_open = facts.breaker.probing(true);
-        let (runtime, trouble, closed) = (runtime.clone(), Arc::clone(&trouble), Arc::clone(&closed));
-        let origin = Origin { settings, facts, runtime, trouble, closed };
+        let origin = Origin { settings, facts, pool: Arc::clone(&pool) };
         let outcome = origin.connected(|| sign_of_life(&origin)).await;
         if outcome.is_ok() {
             origin.facts.search.answered(began);

@@ -17,7 +17,6 @@ use super::lane::{Lane, Submitted};
 use super::manager::LaneManager;
 use super::raw::RawConnection;
 use super::slot::{Reviving, Slot, fresh, to_connect};
-use crate::config::Settings;
 use crate::error::{Budget, Error};
 use crate::protocol::{Merged, RefusedCommands, Replies, Reply, Request};
 use crate::sync::ClosedFlag;
@@ -52,10 +51,10 @@ pub(crate) struct Own {
 
 impl Own {
     pub(crate) fn new(origin: Origin) -> Self {
-        let Settings { shared_connections, exclusive_connections, .. } = *origin.settings;
-        let lanes = shared_connections.max(1);
+        let exclusive_connections = origin.settings.exclusive_connections;
+        let lanes = origin.settings.shared_connections(false);
         let pool = bb8::Pool::builder()
-            .max_size(u32::from(lanes) + 1)
+            .max_size(u32::try_from(lanes).unwrap_or(u32::MAX).saturating_add(1))
             .connection_timeout(NEVER)
             .test_on_check_out(false)
             // Lanes are always checked out, and notice when they break.
@@ -107,7 +106,7 @@ impl Own {
         }
         let mut is_missing = false;
         let mut least: Option<(usize, Guard<_>)> = None;
-        for slot in self.slots.iter() {
+        for slot in self.used() {
             let held = slot.held();
             let Some(lane) = held.as_ref().map(|held| &held.lane).filter(|lane| lane.is_open()) else {
                 is_missing = true;
@@ -158,7 +157,7 @@ impl Own {
         if self.origin.facts.breaker.admit().is_err() {
             return;
         }
-        let Some(nth) = to_connect(&self.slots) else { return };
+        let Some(nth) = to_connect(self.used()) else { return };
         let Some(reviving) = Reviving::start(&self.slots, nth) else { return };
         let Some(lanes) = self.lanes.load_full() else { return };
         let origin = self.origin.clone();
@@ -169,6 +168,9 @@ impl Own {
             if let Some(slot) = reviving.slot().filter(|_| !stops) {
                 // Later commands see whether it succeeded.
                 let _ = slot.lane(&lanes, &origin, deadline).await;
+                if nth >= origin.shared_connections() {
+                    slot.end();
+                }
             }
         });
     }
@@ -328,7 +330,7 @@ impl Own {
     /// Connects all lanes, so that the first commands do not have to. With `stops_at_cluster`,
     /// connects no more if the server turns out to be a node of a cluster.
     pub(crate) async fn connect(&self, deadline: Deadline, stops_at_cluster: bool) -> Result<(), Error> {
-        for slot in self.slots.iter() {
+        for slot in self.used() {
             if stops_at_cluster && self.is_cluster() {
                 break;
             }
@@ -377,6 +379,19 @@ impl Own {
             for lane in &ending {
                 lane.ended().await;
             }
+        }
+    }
+
+    /// The slots of the shared connections that are used.
+    #[inline]
+    fn used(&self) -> &[Slot] {
+        self.slots.get(..self.origin.shared_connections()).unwrap_or(&self.slots)
+    }
+
+    /// Ends the shared connections that are not used any more.
+    pub(super) fn end_unused(&self) {
+        for slot in self.slots.iter().skip(self.used().len()) {
+            slot.end();
         }
     }
 
@@ -438,17 +453,18 @@ impl Own {
     /// else the open one with the fewest requests, else one that no task is connecting.
     fn choose(&self, preferred: Option<ServerRun>, stops_at_cluster: bool) -> Option<&Slot> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = || (0..self.slots.len()).map(|nth| (first.wrapping_add(nth)) % self.slots.len());
-        let slots = || in_turn().filter_map(|nth| self.slots.get(nth));
+        let used = self.used();
+        let in_turn = || (0..used.len()).map(|nth| (first.wrapping_add(nth)) % used.len());
+        let slots = || in_turn().filter_map(|nth| used.get(nth));
         let is_preferred = |slot: &&Slot| is_open_to(slot, preferred);
         // As in `submit`: callers whose replies arrived together share the next write.
-        let least = || self.slots.iter().filter_map(|slot| Some((slot.open()?.in_flight(), slot)));
+        let least = || used.iter().filter_map(|slot| Some((slot.open()?.in_flight(), slot)));
         let least = || least().min_by_key(|(in_flight, _)| *in_flight).map(|(_, slot)| slot);
         if let Some(slot) = slots().find(is_preferred).or_else(least) {
             self.revive(stops_at_cluster);
             return Some(slot);
         }
-        to_connect(&self.slots).and_then(|nth| self.slots.get(nth)).or_else(|| slots().next())
+        to_connect(used).and_then(|nth| used.get(nth)).or_else(|| slots().next())
     }
 }
 

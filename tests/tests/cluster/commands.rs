@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use redis_keyspace::config::Protocol;
 use redis_keyspace::{ErrorKind, Key, Redis};
-use redis_keyspace_tests::{RealCluster, RealServer, require_setting, shared_cluster, unique_namespace};
+use redis_keyspace_tests::{
+    RealCluster, RealServer, eventually, require_setting, shared_cluster, unique_namespace,
+};
 
 use crate::{CartKeys, LIMIT, builder, on, on_cluster, slot, slot_of};
 
@@ -265,6 +267,43 @@ fn eager_connections_go_to_all_masters_and_a_health_check_asks_each() {
         assert!(health.healthy, "{health:?}");
         assert_eq!(health.nodes.len(), 3);
         assert!(health.nodes.iter().all(|node| node.error.is_none() && node.latency_ms.is_some()));
+    });
+}
+
+/// The shared connections of each master.
+fn connections_of_masters(redis: &Redis) -> Vec<usize> {
+    let stats = redis.stats();
+    let masters = stats.connections[0].nodes.iter().filter(|node| node.slots > 0);
+    masters.map(|node| node.shared_connections).collect()
+}
+
+#[test]
+fn several_masters_get_one_shared_connection_each_unless_another_number_is_set() {
+    on_cluster(async |redis| {
+        redis.connect().await.unwrap();
+        assert_eq!(connections_of_masters(&redis), [1, 1, 1]);
+    });
+    on(builder(shared_cluster()).shared_connections(3), async |redis| {
+        redis.connect().await.unwrap();
+        assert_eq!(connections_of_masters(&redis), [3, 3, 3]);
+    });
+}
+
+#[test]
+fn a_cluster_that_grows_to_several_masters_needs_fewer_shared_connections_for_each() {
+    let cluster = RealCluster::builder().masters(1).replicas(0).start();
+    on(builder(&cluster), async |redis| {
+        redis.connect().await.unwrap();
+        assert_eq!(connections_of_masters(&redis), [2]);
+        let added = cluster.add_master();
+        cluster.move_slot(slot_of(&redis, &CartKeys::page(1)), added);
+        // The first command on the slot is redirected.
+        CartKeys::page(1).set("x").await.unwrap();
+        eventually("both masters have one connection", async || connections_of_masters(&redis) == [1, 1])
+            .await;
+        assert_eq!(CartKeys::page(1).get().await.unwrap().as_deref(), Some("x"));
+        CartKeys::page(2).set("y").await.unwrap();
+        assert_eq!(connections_of_masters(&redis), [1, 1]);
     });
 }
 

@@ -235,6 +235,13 @@ impl ClusterShared {
                 entry.node.facts.set_replaced(true);
             }
         }
+        if self.origin().set_spread(new.masters().nth(1).is_some()) {
+            let nodes = new.nodes().iter().map(|entry| &entry.node).chain([&self.home]);
+            nodes
+                .flat_map(|node| [Some(node), node.reader.get()])
+                .flatten()
+                .for_each(|node| node.own.end_unused());
+        }
         if is_change {
             for master in new.masters() {
                 master.facts.set_replaced(false);

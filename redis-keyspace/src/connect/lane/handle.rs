@@ -55,8 +55,8 @@ impl Lane {
         let (reader, writer) = split(stream);
         let is_fallback = server.is_plain && origin.settings.login != LoginMode::Plain;
         let fallback_of = is_fallback.then(|| Arc::clone(&origin.facts));
-        let queue =
-            Arc::new(Queue::new(writer, Room::new(&origin.settings), Patience::new(&origin.settings)));
+        let room = Room::new(&origin.settings, origin.shared_connections());
+        let queue = Arc::new(Queue::new(writer, room, Patience::new(&origin.settings)));
         tokio::spawn(Driver::new(reader, unread, Arc::clone(&queue), origin));
         let atomicity = server.atomicity;
         Self { handle: Arc::new(LaneHandle { queue, server: run, generation, atomicity, fallback_of }) }

@@ -79,13 +79,11 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(settings: &Settings) -> Self {
+    /// Returns the share of one of as many lanes.
+    pub(super) fn new(settings: &Settings, lanes: usize) -> Self {
         // The lane for large requests also has a share.
-        let lanes = u32::from(settings.shared_connections.max(1)) + 1;
-        let replies = settings.max_in_flight.div_ceil(lanes);
-        Self {
-            replies: usize::try_from(replies).unwrap_or(usize::MAX),
-            bytes: settings.max_queued_bytes / (usize::from(settings.shared_connections.max(1)) + 1),
-        }
+        let shares = lanes + 1;
+        let replies = usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX);
+        Self { replies: replies.div_ceil(shares), bytes: settings.max_queued_bytes / shares }
     }
 }

@@ -13,7 +13,7 @@ fn queue() -> (Queue, DuplexStream) {
     let (ours, server) = tokio::io::duplex(1 << 16);
     let settings = Settings::default();
     let (_, writer) = split(ByteStream::Memory(ours));
-    (Queue::new(writer, Room::new(&settings), Patience::new(&settings)), server)
+    (Queue::new(writer, Room::new(&settings, 2), Patience::new(&settings)), server)
 }
 
 fn submit(queue: &Queue) {
