@@ -16,9 +16,13 @@ pub(crate) struct CallOptions {
     pub(crate) timeout: Option<Duration>,
     /// Set if the command waits at the server. Boxed, because it is rare.
     pub(crate) wait: Option<Box<WaitOptions>>,
-    /// The keyspaces of further keys of the command, if it has keys of several keyspaces.
-    pub(crate) others: Vec<&'static KeyspaceMeta>,
+    /// Boxed, because it is rare: see [`others`](Self::others).
+    pub(crate) others: Option<Box<OtherKeyspaces>>,
 }
+
+/// The keyspaces of further keys of a command that has keys of several keyspaces.
+#[derive(Clone)]
+pub(crate) struct OtherKeyspaces(Vec<&'static KeyspaceMeta>);
 
 /// What a command is to wait for at the server. It can't be both.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,6 +66,16 @@ impl CallOptions {
         Self { target: key.redis().into(), ..Self::default() }
     }
 
+    /// The keyspaces of further keys of the command.
+    #[inline]
+    pub(crate) fn others(&self) -> &[&'static KeyspaceMeta] {
+        self.others.as_ref().map_or(&[], |others| &others.0)
+    }
+
+    pub(crate) fn set_others(&mut self, others: Vec<&'static KeyspaceMeta>) {
+        self.others = (!others.is_empty()).then(|| Box::new(OtherKeyspaces(others)));
+    }
+
     /// Fails if a further keyspace of the command uses another server, database or namespace than
     /// the command. `target` is where the command runs.
     #[cold]
@@ -71,7 +85,7 @@ impl CallOptions {
         target: &Target,
         binding: &Binding,
     ) -> Result<()> {
-        for other in &self.others {
+        for other in self.others() {
             let resolved = target.resolve(Some(other))?;
             if !Arc::ptr_eq(resolved.pool(), binding.pool()) || resolved.namespace != binding.namespace {
                 return Err(Error::invalid_input(format!(
@@ -87,10 +101,10 @@ impl CallOptions {
 
     /// Adds the templates of keys of further keyspaces to an error.
     pub(crate) fn naming_templates(&self, keyspace: Option<&'static KeyspaceMeta>, error: Error) -> Error {
-        if self.others.is_empty() {
+        if self.others().is_empty() {
             return error;
         }
-        let keyspaces = || keyspace.into_iter().chain(self.others.iter().copied());
+        let keyspaces = || keyspace.into_iter().chain(self.others().iter().copied());
         error.naming_templates(&mut |key| {
             keyspaces().find_map(|keyspace| keyspace.template_of(key)).map(TemplateMeta::template)
         })

@@ -121,21 +121,23 @@ impl<T> Command<T> {
     /// Also sends the command that ends fills of the key in flight, if the template has fills. All
     /// commands of a transaction must be on the same keys.
     pub(crate) fn ending_fills(mut self) -> Self {
-        if let Some(template) = self.subject.template
-            && template.ends_fills()
-        {
-            let keeps_copies = template.keeps_copies();
-            self.request = self.request.map(|request| match request {
-                Request::One(packet) => Request::ending_fills_of(packet, keeps_copies),
-                Request::Atomic(packets) => {
-                    let keys =
-                        packets.first().map_or_else(Vec::new, |packet| packet.keys.as_slice().to_vec());
-                    Request::ending_fills(packets, &keys, true)
-                }
-                request => request,
-            });
-        }
+        self.end_fills();
         self
+    }
+
+    /// The same in place, because commands are large.
+    pub(super) fn end_fills(&mut self) {
+        let Some(template) = self.subject.template.filter(|template| template.ends_fills()) else { return };
+        let Ok(request) = &mut self.request else { return };
+        let keeps_copies = template.keeps_copies();
+        *request = match std::mem::replace(request, Request::Empty) {
+            Request::One(packet) => Request::ending_fills_of(packet, keeps_copies),
+            Request::Atomic(packets) => {
+                let keys = packets.first().map_or_else(Vec::new, |packet| packet.keys.as_slice().to_vec());
+                Request::ending_fills(packets, &keys, true)
+            }
+            request => request,
+        };
     }
 
     /// Ends fills of the keys in the same atomic step, but only if the command writes and the
@@ -170,21 +172,26 @@ impl<T> Command<T> {
     /// # Ok(()) }).await }
     /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.set_ttl(ttl);
+        self
+    }
+
+    /// The same in place, because commands are large.
+    pub(super) fn set_ttl(&mut self, ttl: Duration) {
         self.unpolled();
         let (command, template) = (self.subject.command, self.subject.template);
-        self.request = self.request.and_then(|mut request| {
-            let set = if request.has_declared_lifetime() {
-                request.set_lifetime(Expiry::After(ttl))
-            } else {
-                Err(Error::invalid_input(format!(
-                    "`.ttl(..)` does not apply to {command}: use it on commands that create counters or \
-                     collections"
-                )))
-            };
-            set.map_err(|error| error.about(command, template.map(TemplateMeta::name), None))?;
-            Ok(request)
-        });
-        self
+        let Ok(request) = &mut self.request else { return };
+        let set = if request.has_declared_lifetime() {
+            request.set_lifetime(Expiry::After(ttl))
+        } else {
+            Err(Error::invalid_input(format!(
+                "`.ttl(..)` does not apply to {command}: use it on commands that create counters or \
+                 collections"
+            )))
+        };
+        if let Err(error) = set {
+            self.request = Err(error.about(command, template.map(TemplateMeta::name), None));
+        }
     }
 
     /// Records where a command of one packet contains the declared TTL.
@@ -303,7 +310,7 @@ impl<T> Command<T> {
     }
 
     #[inline]
-    fn set_target(&mut self, target: Target) {
+    pub(super) fn set_target(&mut self, target: Target) {
         if !matches!(target, Target::Chosen) {
             self.call.target = target;
         }

@@ -142,7 +142,7 @@ impl<S: Keyspace> Key<S, Bytes> {
         command.request = command.request.and_then(|mut request| {
             let lifetime = lifetime?;
             if let Request::One(packet) = &mut request {
-                packet.key_lifetime = lifetime;
+                packet.set_key_lifetime(lifetime);
             }
             Ok(request)
         });

@@ -40,7 +40,7 @@ impl<T> Command<T> {
                 choose_form(request, subject, binding);
             }
             let request = &*request;
-            if !call.others.is_empty() {
+            if !call.others().is_empty() {
                 call.check_others(subject.keyspace, &call.target, binding)?;
             }
             if binding.is_disabled {

@@ -65,10 +65,10 @@ impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> CommandOptions for KeyOptions<
                 // In place, because commands are large.
                 let mut command = options.build(&self.key);
                 command.set_call(call);
-                match self.ttl {
-                    Some(ttl) => command.ttl(ttl),
-                    None => command,
+                if let Some(ttl) = self.ttl {
+                    command.set_ttl(ttl);
                 }
+                command
             }
             None => Command::on_key(
                 &self.key,

@@ -11,7 +11,7 @@ use crate::connect::to_driver;
 use crate::error::{Error, Result};
 use crate::key::KeyText;
 use crate::kind::Kind;
-use crate::protocol::{Args, Keys, Packet, Replies, Request, read};
+use crate::protocol::{Args, Keys, Packet, PlacesOfKeys, Replies, Request, read};
 use crate::schema::{Key, Keyspace, KeyspaceMeta};
 
 /// Raw commands on a key.
@@ -237,7 +237,7 @@ impl<S: Keyspace, V: Kind> RawCommand<S, V> {
             };
             let packet = Packet { args, ..Packet::new(name, keys) };
             let packet = if words.len() == 0 { packet } else { packet.with_head(words) };
-            Packet { places: (places.as_slice() != [0]).then(|| places.into()), ..packet }
+            Packet { places: (places.as_slice() != [0]).then(|| Box::new(PlacesOfKeys(places))), ..packet }
         });
         let request = packet.map(|packet| {
             let template = key.template();
@@ -253,7 +253,7 @@ impl<S: Keyspace, V: Kind> RawCommand<S, V> {
         let mut subject = Subject::new(Some(S::META), template, command);
         subject.needs_server = true;
         let mut built = Command::with_subject(subject, request, decode).on_target(redis.into());
-        built.call.others = others;
+        built.call.set_others(others);
         if use_of_key == UseOfKey::Reads { built.repeatable().on_replica_without_cluster() } else { built }
     }
 }

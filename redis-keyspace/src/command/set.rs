@@ -127,7 +127,7 @@ impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
             None => {}
         }
         if self.is_declared || falls_back {
-            packet.with_declared_lifetime(PacketLifetime::Options(packet.args.len()), inherits);
+            packet.with_declared_lifetime(PacketLifetime::after(&packet.args), inherits);
         }
         expiry.push_for_set(&mut packet.args).map_err(|error| {
             let key = packet.keys.as_slice().first();
@@ -157,7 +157,7 @@ impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
         let mut first = Packet::new("SET", packet.keys.clone());
         first.args.push(b"");
         first.args.push(b"NX");
-        first.with_declared_lifetime(PacketLifetime::Options(first.args.len()), inherits);
+        first.with_declared_lifetime(PacketLifetime::after(&first.args), inherits);
         declared.push_for_set(&mut first.args)?;
         Ok(Request::Atomic(ending.into_iter().chain([first, packet]).collect()))
     }

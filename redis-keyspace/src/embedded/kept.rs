@@ -4,7 +4,7 @@ use bytes::Bytes;
 use redis_keyspace_embedded::{Reply, ScriptContext, Server};
 
 use super::lua::call;
-use crate::protocol::{KEPT_ANY_WRITE, KEPT_TRANSFER, KEPT_WRITE, KEPT_WRITES};
+use crate::protocol::{KEPT_ANY_WRITE, KEPT_ENTRY, KEPT_TRANSFER, KEPT_WRITE, KEPT_WRITES};
 
 /// Lua numbers are exact below this value.
 pub(super) const EXACT: u64 = 1 << 53;
@@ -17,6 +17,20 @@ pub(super) fn register(server: &Server) {
         let starts = is_absent(script, key)?;
         let mut words: Vec<&[u8]> = vec![command, key];
         words.extend(args.iter().map(|argument| &argument[..]));
+        let reply = script.call(&words);
+        if starts && !matches!(reply, Reply::Error(_)) {
+            call(script, &[b"PEXPIRE", key, millis])?;
+        }
+        Ok(reply)
+    });
+    super::lua::register(server, KEPT_ENTRY, |script, keys, values| {
+        let ([key], [millis, count, field, value]) = (keys, values) else {
+            return Err(Reply::error(
+                "ERR the script takes a stream, a lifetime, a number, a field and a value",
+            ));
+        };
+        let starts = is_absent(script, key)?;
+        let words: [&[u8]; 8] = [b"XADD", key, b"MAXLEN", b"~", count, b"*", field, value];
         let reply = script.call(&words);
         if starts && !matches!(reply, Reply::Error(_)) {
             call(script, &[b"PEXPIRE", key, millis])?;

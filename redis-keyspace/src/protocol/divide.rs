@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::keys::Keys;
-use super::packet::Packet;
+use super::packet::{Packet, SentAs};
 use super::request::Request;
 use crate::error::{Error, Result};
 use crate::key::{KeyText, slot_within};
@@ -85,10 +85,9 @@ fn on_some(packet: &Packet, some: Vec<KeyText>) -> Packet {
         aside: *aside,
         lifetime: *lifetime,
         inherits_lifetime: *inherits_lifetime,
-        // Commands that can be divided give no lifetime.
-        key_lifetime: None,
         places: None,
-        script: None,
+        // Commands that can be divided give no lifetime.
+        sent_as: SentAs::Itself,
     }
 }
 

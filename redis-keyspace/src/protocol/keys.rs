@@ -16,7 +16,7 @@ pub(crate) enum Keys {
     /// The companion of one key.
     CompanionOf(KeyText, Companion),
     /// A key, its companion, and possibly one more key: the keys of a script.
-    With(KeyText, Companion, Option<KeyText>),
+    With(KeyText, Companion, Option<Box<KeyText>>),
     /// Several keys, followed by the companion of each: the keys of a script.
     Pairs(Vec<KeyText>, Companion),
     /// The key that a command writes, and then those that it reads.
@@ -97,7 +97,7 @@ impl Keys {
     /// Iterates over all keys that are used directly or through a companion.
     #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = &KeyText> {
-        let other = if let Self::With(_, _, other) = self { other.as_ref() } else { None };
+        let other = if let Self::With(_, _, other) = self { other.as_deref() } else { None };
         self.as_slice().iter().chain(other)
     }
 

@@ -78,7 +78,7 @@ impl Request {
                     packet.args = with_each(&packet.args, expiry, if_inherited)?;
                 }
                 Some(PacketLifetime::OfKey { renews }) => {
-                    packet.key_lifetime = KeyLifetime::new(expiry, renews)?;
+                    packet.set_key_lifetime(KeyLifetime::new(expiry, renews)?);
                 }
                 Some(PacketLifetime::OfScript(place)) => {
                     packet.args = with_millis(&packet.args, place, expiry)?;
@@ -129,8 +129,9 @@ fn with_each(args: &Args, expiry: Expiry, if_inherited: bool) -> Result<Args> {
 }
 
 /// Returns the arguments with another TTL at this position.
-fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Result<Args> {
+fn with_options(command: &str, args: &Args, place: u32, expiry: Expiry) -> Result<Args> {
     let mut replaced = Args::default();
+    let place = usize::try_from(place).unwrap_or(usize::MAX);
     let mut rest = args.iter().skip(place).peekable();
     args.iter().take(place).for_each(|argument| replaced.push(argument));
     match rest.peek() {
@@ -153,10 +154,10 @@ fn with_options(command: &str, args: &Args, place: usize, expiry: Expiry) -> Res
 }
 
 /// Returns the arguments of a script with another lifetime of its key.
-fn with_millis(args: &Args, place: usize, expiry: Expiry) -> Result<Args> {
+fn with_millis(args: &Args, place: u32, expiry: Expiry) -> Result<Args> {
     let lifetime = KeyLifetime::new(expiry, false)?;
     let mut replaced = Args::default();
-    for (at, argument) in args.iter().enumerate() {
+    for (at, argument) in (0..).zip(args.iter()) {
         match lifetime {
             Some(lifetime) if at == place => replaced.push_int(lifetime.millis),
             None if at == place => replaced.push(b""),

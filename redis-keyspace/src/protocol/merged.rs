@@ -209,8 +209,8 @@ fn is_refusal(reply: &Reply) -> bool {
 /// Returns a command that can become a part of a script, its key and its lifetime.
 fn merges(request: &Request) -> Option<(&Packet, &KeyText, KeyLifetime)> {
     let Request::One(packet) = request else { return None };
-    let (Keys::One(key), Some(lifetime)) = (&packet.keys, packet.key_lifetime) else { return None };
-    let is_plain = packet.head.is_none() && packet.places.is_none() && packet.script.is_none();
+    let (Keys::One(key), Some(lifetime)) = (&packet.keys, packet.key_lifetime()) else { return None };
+    let is_plain = packet.head.is_none() && packet.places.is_none();
     let fits = packet.args.len() <= MOST && !packet.args.has_long();
     (is_plain && fits && packet.is_usual_write() && !lifetime.sends_script).then_some((packet, key, lifetime))
 }
@@ -280,7 +280,8 @@ mod tests {
     fn write(name: &'static str, key: &'static str, words: &[&str], seconds: u64, renews: bool) -> Request {
         let mut packet = Packet::new(name, Keys::One(KeyText::Static(key)));
         words.iter().for_each(|word| packet.args.push(word.as_bytes()));
-        packet.key_lifetime = KeyLifetime::new(Expiry::After(Duration::from_secs(seconds)), renews).unwrap();
+        packet
+            .set_key_lifetime(KeyLifetime::new(Expiry::After(Duration::from_secs(seconds)), renews).unwrap());
         Request::One(packet)
     }
 

@@ -40,7 +40,7 @@ pub(crate) use guarded::GUARDED_WRITE;
 pub(crate) use guarded::{GuardedReply, guarded};
 pub(crate) use joined::join_single_keys;
 #[cfg(feature = "embedded")]
-pub(crate) use kept::{KEPT_ANY_WRITE, KEPT_TRANSFER, KEPT_WRITE};
+pub(crate) use kept::{KEPT_ANY_WRITE, KEPT_ENTRY, KEPT_TRANSFER, KEPT_WRITE};
 pub(crate) use key_lifetime::KeyLifetime;
 pub(crate) use keys::{KeyCount, Keys};
 pub(crate) use lifetime::lifetime_word;
@@ -48,7 +48,7 @@ pub(crate) use lifetime::lifetime_word;
 pub(crate) use merged::KEPT_WRITES;
 pub(crate) use merged::{Merged, RefusedCommands};
 pub(crate) use newer::{NewerCommand, ReplacedCommand};
-pub(crate) use packet::{Packet, PacketLifetime};
+pub(crate) use packet::{Packet, PacketLifetime, PlacesOfKeys, SentAs};
 pub(crate) use read::Decode;
 pub(crate) use record::{ExpectedFields, FieldChanges, FieldIncrement, record_call, record_script};
 #[cfg(feature = "embedded")]

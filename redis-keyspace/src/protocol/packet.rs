@@ -26,23 +26,34 @@ pub(crate) struct Packet {
     pub(crate) lifetime: Option<PacketLifetime>,
     /// Whether the keyspace declares that TTL, not the template.
     pub(crate) inherits_lifetime: bool,
-    /// The lifetime that the command gives to its key. It is then sent as a script.
-    pub(crate) key_lifetime: Option<KeyLifetime>,
-    /// How many of `args` precede each key, if not all keys precede the arguments. The command is
-    /// never divided by the slots of its keys.
-    pub(crate) places: Option<Box<[usize]>>,
-    /// The script of the application that the command runs. Then the name is `EVALSHA`.
-    pub(crate) script: Option<PacketScript>,
+    /// Set if not all keys precede the arguments. The command is never divided by the slots of its
+    /// keys.
+    pub(crate) places: Option<Box<PlacesOfKeys>>,
+    pub(crate) sent_as: SentAs,
+}
+
+/// How many of the arguments precede each key.
+#[derive(Debug, Clone)]
+pub(crate) struct PlacesOfKeys(pub(crate) Vec<usize>);
+
+/// How a command is sent.
+#[derive(Clone, Copy)]
+pub(crate) enum SentAs {
+    Itself,
+    /// The script of the application that it runs. Then the name is `EVALSHA`.
+    Script(PacketScript),
+    /// A script that runs it and gives its key this lifetime.
+    Keeping(KeyLifetime),
 }
 
 /// The position of a declared TTL in a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PacketLifetime {
     /// In the options after this many arguments.
-    Options(usize),
+    Options(u32),
     /// In a preceding command that creates the key. That command is missing if keys never expire.
     Creation,
-    /// In [`Packet::key_lifetime`]. `renews` says whether every write sets it.
+    /// In [`SentAs::Keeping`]. `renews` says whether every write sets it.
     OfKey { renews: bool },
     /// In the first argument, in milliseconds; 0 means no lifetime.
     Millis,
@@ -50,11 +61,18 @@ pub(crate) enum PacketLifetime {
     /// letter that says whether the keyspace declares it.
     Each,
     /// In this argument of a script: the milliseconds, or nothing.
-    OfScript(usize),
+    OfScript(u32),
     /// Nowhere: the command can't set the lifetime of the key that it writes.
     Impossible,
     /// Nowhere: the command removes, and never creates the key.
     Unneeded,
+}
+
+impl PacketLifetime {
+    /// The place after these arguments.
+    pub(crate) fn after(args: &Args) -> Self {
+        Self::Options(u32::try_from(args.len()).unwrap_or(u32::MAX))
+    }
 }
 
 impl Packet {
@@ -68,10 +86,23 @@ impl Packet {
             aside: false,
             lifetime: None,
             inherits_lifetime: false,
-            key_lifetime: None,
             places: None,
-            script: None,
+            sent_as: SentAs::Itself,
         }
+    }
+
+    /// The lifetime that the command gives to its key.
+    #[inline]
+    pub(crate) fn key_lifetime(&self) -> Option<KeyLifetime> {
+        match self.sent_as {
+            SentAs::Keeping(lifetime) => Some(lifetime),
+            SentAs::Itself | SentAs::Script(_) => None,
+        }
+    }
+
+    /// Sets the lifetime that the command gives to its key. It must not be a script.
+    pub(crate) fn set_key_lifetime(&mut self, lifetime: Option<KeyLifetime>) {
+        self.sent_as = lifetime.map_or(SentAs::Itself, SentAs::Keeping);
     }
 
     /// Returns the command that ends every fill in flight of these keys, in all processes. It is

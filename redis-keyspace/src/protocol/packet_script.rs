@@ -1,7 +1,7 @@
 //! Commands that run a script, which the server may not know.
 
 use super::args::{Args, write_bulk, write_length};
-use super::packet::Packet;
+use super::packet::{Packet, SentAs};
 use super::reply::{Replies, Reply};
 use super::request::Request;
 use super::script::{LuaScript, PacketScript};
@@ -13,10 +13,10 @@ impl Packet {
     /// Returns the script by which the command is sent, and whether the server may not know it.
     #[inline]
     pub(super) fn sent_script(&self) -> Option<(&'static LuaScript, bool)> {
-        match (&self.script, self.key_lifetime) {
-            (Some(script), _) => Some((script.script, script.sends_whole)),
-            (None, Some(lifetime)) => Some((self.kept_script(lifetime), lifetime.sends_script)),
-            (None, None) => None,
+        match self.sent_as {
+            SentAs::Itself => None,
+            SentAs::Script(script) => Some((script.script, script.sends_whole)),
+            SentAs::Keeping(lifetime) => Some((self.kept_script(lifetime), lifetime.sends_script)),
         }
     }
 
@@ -28,11 +28,10 @@ impl Packet {
         namespace: &str,
         out: &mut WireBuffer,
     ) {
-        let Some(script) = self.script else {
-            if let Some(lifetime) = self.key_lifetime {
-                self.encode_kept(lifetime, form, namespace, out);
-            }
-            return;
+        let script = match self.sent_as {
+            SentAs::Itself => return,
+            SentAs::Script(script) => script,
+            SentAs::Keeping(lifetime) => return self.encode_kept(lifetime, form, namespace, out),
         };
         let (name, text) = if is_alone && script.is_read_only {
             script.script.read_only_words(form)
@@ -52,7 +51,7 @@ impl Packet {
     /// Returns the command with the whole script, for clients that encode commands themselves.
     /// `None` if the command runs no script.
     pub(crate) fn as_whole_script(&self) -> Option<Self> {
-        let Some(script) = self.script else { return self.as_kept_script() };
+        let SentAs::Script(script) = self.sent_as else { return self.as_kept_script() };
         let (name, text) = script.script.words(ScriptForm::Whole);
         let mut head = Args::default();
         head.push(text.as_bytes());
@@ -63,12 +62,13 @@ impl Packet {
     /// Returns the same command, sent with the whole script.
     fn sending_whole(&self, is_read_only: bool) -> Self {
         let mut packet = self.clone();
-        if let Some(lifetime) = &mut packet.key_lifetime {
-            lifetime.sends_script = true;
-        }
-        if let Some(script) = &mut packet.script {
-            script.sends_whole = true;
-            script.is_read_only &= is_read_only;
+        match &mut packet.sent_as {
+            SentAs::Itself => {}
+            SentAs::Script(script) => {
+                script.sends_whole = true;
+                script.is_read_only &= is_read_only;
+            }
+            SentAs::Keeping(lifetime) => lifetime.sends_script = true,
         }
         packet
     }
@@ -108,7 +108,7 @@ impl Request {
     /// library added run again too: a fill may have started since.
     fn again_with_script(&self, replies: &[Reply]) -> Option<Self> {
         let did_not_run = |packet: &Packet, reply: &Reply| {
-            let is_read_only = packet.script.is_some_and(|script| script.is_read_only);
+            let is_read_only = matches!(packet.sent_as, SentAs::Script(script) if script.is_read_only);
             packet.sent_script().is_some() && is_unknown_script(reply)
                 || is_read_only && lacks_read_only(reply)
         };
@@ -131,7 +131,7 @@ impl Request {
     /// restriction, because the server lacks the commands for it.
     pub(crate) fn lost_read_only(&self, again: &Self) -> bool {
         let is_read_only = |request: &Self| match request {
-            Self::One(Packet { script: Some(script), .. }) => script.is_read_only,
+            Self::One(Packet { sent_as: SentAs::Script(script), .. }) => script.is_read_only,
             _ => false,
         };
         is_read_only(self) && !is_read_only(again)
@@ -140,7 +140,7 @@ impl Request {
     /// Returns the script of a request that is a script and nothing else.
     pub(crate) fn only_script(&mut self) -> Option<&mut PacketScript> {
         match self {
-            Self::One(packet) => packet.script.as_mut(),
+            Self::One(Packet { sent_as: SentAs::Script(script), .. }) => Some(script),
             _ => None,
         }
     }
@@ -170,7 +170,7 @@ mod tests {
     fn call(is_read_only: bool) -> Packet {
         let mut packet = Packet::new("EVALSHA", Keys::One(KeyText::Static("k")));
         packet.args.push(b"7");
-        packet.script = Some(PacketScript { script: &SCRIPT, sends_whole: false, is_read_only });
+        packet.sent_as = SentAs::Script(PacketScript { script: &SCRIPT, sends_whole: false, is_read_only });
         packet
     }
 

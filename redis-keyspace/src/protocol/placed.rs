@@ -15,7 +15,7 @@ impl Packet {
             });
             return self.args.iter().for_each(|argument| each(&[argument]));
         };
-        let mut keys = self.keys.as_slice().iter().zip(places).peekable();
+        let mut keys = self.keys.as_slice().iter().zip(&places.0).peekable();
         let mut args = self.args.iter();
         for nth in 0..=self.args.len() {
             while let Some((key, _)) = keys.next_if(|(_, place)| **place <= nth) {
@@ -38,7 +38,7 @@ impl Packet {
 mod tests {
     use super::*;
     use crate::key::KeyText;
-    use crate::protocol::Keys;
+    use crate::protocol::{Keys, PlacesOfKeys};
 
     #[test]
     fn keys_are_sent_at_their_places() {
@@ -50,7 +50,7 @@ mod tests {
             ([0, 0, 2], ["n:a", "n:b", "2", "WEIGHTS", "n:c"]),
             ([2, 2, 2], ["2", "WEIGHTS", "n:a", "n:b", "n:c"]),
         ] {
-            packet.places = Some(Box::new(places));
+            packet.places = Some(Box::new(PlacesOfKeys(places.to_vec())));
             let mut words = Vec::new();
             packet.visit_words("n:", &mut |parts| words.push(String::from_utf8(parts.concat()).unwrap()));
             assert_eq!(words, sent);

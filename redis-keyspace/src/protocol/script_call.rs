@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::keys::Keys;
-use super::packet::Packet;
+use super::packet::{Packet, SentAs};
 use super::script::{LuaScript, PacketScript};
 use super::script_form::ScriptForm;
 
@@ -18,7 +18,7 @@ impl LuaScript {
     /// if the server does not know it.
     pub(crate) fn command(&'static self, call: ScriptCall) -> Packet {
         let script = PacketScript { script: self, sends_whole: false, is_read_only: false };
-        Packet { args: call.args, script: Some(script), ..Packet::new("EVALSHA", call.keys) }
+        Packet { args: call.args, sent_as: SentAs::Script(script), ..Packet::new("EVALSHA", call.keys) }
     }
 
     pub(crate) fn packet(&self, call: ScriptCall, form: ScriptForm) -> Packet {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::args::Args;
 use super::guarded::unguarded;
 use super::keys::{KeyCount, Keys};
-use super::packet::Packet;
+use super::packet::{Packet, SentAs};
 use super::read;
 use super::reply::{Replies, Reply};
 use super::request::Request;
@@ -177,7 +177,7 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
     }
     let nothing = Args::default();
     for packet in packets {
-        if packet.places.is_some() || packet.script.is_some() {
+        if packet.places.is_some() || matches!(packet.sent_as, SentAs::Script(_)) {
             return Err(Error::invalid_input(
                 "the server rejects MULTI, so a script replaces it, which runs no scripts of the application and no raw \
                  commands with several keys; nothing was sent; run the command on its own, or permit MULTI",
@@ -219,8 +219,8 @@ fn script(packets: &[Packet], namespace: &str) -> Result<Packet> {
 /// Returns the text from which the script reads the lifetime that a command gives to the key that
 /// it writes.
 fn lifetime_text(packet: &Packet) -> String {
-    let millis = packet.key_lifetime.map_or(0, |lifetime| lifetime.millis);
-    let policy = match (&packet.keys, packet.key_lifetime) {
+    let millis = packet.key_lifetime().map_or(0, |lifetime| lifetime.millis);
+    let policy = match (&packet.keys, packet.key_lifetime()) {
         (Keys::Into(_, KeyCount::Sent), _) => "count",
         (_, None) => return String::new(),
         (Keys::Into(_, KeyCount::Implied), Some(lifetime)) => {

@@ -189,6 +189,7 @@ async fn use_scripts(redis: &Redis) {
     jobs.group("workers").create(ReadFrom::Start).await.unwrap();
     // Not an ID of the server, which would be another one at each run.
     jobs.xadd("value").id(StreamId::new(1, 1)).await.unwrap();
+    Keys::dead(2).on(redis).xadd("value").await.unwrap();
     use_a_worker(&jobs).await;
 }
 

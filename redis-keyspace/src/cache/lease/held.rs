@@ -217,7 +217,7 @@ impl Lease {
                 call.args.push(encoded);
                 expiry.push_for_set(&mut call.args)?;
                 if let Some(ResultNote { key, text, kept }) = note {
-                    call.keys = Keys::With(place.key.clone(), Companion::Fill, Some(key.clone()));
+                    call.keys = Keys::With(place.key.clone(), Companion::Fill, Some(Box::new(key.clone())));
                     call.args.push(text.as_bytes());
                     call.args.push_int(millis(*kept)?);
                 }

@@ -154,7 +154,7 @@ impl LeasePlace {
         let mut args = Args::default();
         args.push(operation);
         args.push(token.as_bytes());
-        ScriptCall { keys: Keys::With(self.key.clone(), Companion::Fill, mark), args }
+        ScriptCall { keys: Keys::With(self.key.clone(), Companion::Fill, mark.map(Box::new)), args }
     }
 
     pub(super) fn begin_call(&self, token: &str, mode: LeaseMode, looks: bool) -> ScriptCall {

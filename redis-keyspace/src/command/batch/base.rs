@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
-use super::commands::Commands;
-use super::part::PartOutcomes;
+use super::commands::{Commands, RequestsOfParts};
+use super::part::{BatchRequests, PartOutcomes};
 use super::send::send;
 use super::transact::transact;
 use crate::client::{Observed, Redis};
@@ -59,7 +59,7 @@ impl Redis {
     ///
     /// One for each database and server, and for each node of a cluster, all at the same time.
     pub fn batch<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
-        Batch { redis: self.clone(), commands: Box::new(commands.finished()), timeout: None, atomic: false }
+        Batch::new(self, commands, false)
     }
 
     /// Runs several commands as one `MULTI` / `EXEC`, in one round trip. No other command runs in
@@ -95,7 +95,7 @@ impl Redis {
     ///
     /// One.
     pub fn transaction<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
-        Batch { redis: self.clone(), commands: Box::new(commands.finished()), timeout: None, atomic: true }
+        Batch::new(self, commands, true)
     }
 }
 
@@ -106,8 +106,17 @@ pub struct Batch<C> {
     redis: Redis,
     /// Boxed, because commands are large, and the future of a batch would be as large as all.
     commands: Box<C>,
+    requests: BatchRequests,
     timeout: Option<Duration>,
     atomic: bool,
+}
+
+impl<C> Batch<C> {
+    fn new(redis: &Redis, commands: impl Commands<Finished = C>, atomic: bool) -> Self {
+        let mut requests = BatchRequests::with_room(commands.count());
+        let commands = Box::new(commands.finished(&mut requests));
+        Self { redis: redis.clone(), commands, requests, timeout: None, atomic }
+    }
 }
 
 impl<C: Commands<Finished = C>> Batch<C> {
@@ -147,16 +156,16 @@ impl<C: Commands<Finished = C>> Batch<C> {
     ///
     /// As for [`Redis::batch`] and [`Redis::transaction`].
     pub async fn each(self) -> Result<C::Results> {
-        let Self { redis, mut commands, timeout, atomic } = self;
-        let mut parts = Vec::new();
-        C::parts(&mut commands, &mut parts);
+        let Self { redis, commands, mut requests, timeout, atomic } = self;
+        let mut parts = Vec::with_capacity(requests.0.len());
+        C::parts(&commands, &mut RequestsOfParts::new(&mut requests), &mut parts);
         let timeout = parts.iter().filter_map(|part| part.call.timeout).chain(timeout).min();
         let name = if atomic { "MULTI" } else { "PIPELINE" };
         let observed = Observed::batch(name, parts.len());
         let subject = parts.first().map(|part| *part.subject);
         // Boxed, because the compiler limits how deeply the futures of callers nest.
         let outcomes = if atomic {
-            let run: BoxFuture<'_, _> = Box::pin(transact(&redis, &mut parts, timeout, &observed));
+            let run: BoxFuture<'_, _> = Box::pin(transact(&redis, &parts, &mut requests, timeout, &observed));
             let outcomes = run.await;
             if let Err(error) = &outcomes {
                 for part in &parts {
@@ -166,11 +175,11 @@ impl<C: Commands<Finished = C>> Batch<C> {
             }
             outcomes?
         } else {
-            let run: BoxFuture<'_, _> = Box::pin(send(&redis, &mut parts, timeout, &observed));
+            let run: BoxFuture<'_, _> = Box::pin(send(&redis, &parts, &mut requests, timeout, &observed));
             run.await
         };
         observed.batch_ended(name, subject.as_ref());
-        Ok(C::join(&commands, &mut PartOutcomes::new(outcomes, &redis, &observed)))
+        Ok(C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &redis, &observed)))
     }
 }
 

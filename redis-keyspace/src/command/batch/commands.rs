@@ -1,8 +1,11 @@
 //! Tuples, arrays and vectors of commands.
 
-use super::part::{BatchCommand, Part, PartOutcomes};
+use std::fmt;
+
+use super::part::{BatchCommand, BatchRequests, Part, PartOutcomes};
 use crate::command::base::IntoCommand;
 use crate::error::{Error, Result};
+use crate::protocol::Request;
 
 /// The commands of a [batch](crate::Redis::batch): one command, or a tuple of up to 16, a `Vec` or
 /// an array of such. The items of a tuple can be commands, tuples, arrays and vectors. The items of
@@ -27,10 +30,15 @@ pub trait Commands: sealed::SealedCommands {
         + Send
         + 'static;
 
+    /// How many commands there are.
     #[doc(hidden)]
-    fn finished(self) -> Self::Finished;
+    fn count(&self) -> usize;
+    /// Finishes the commands, and adds the request of each to `requests`.
     #[doc(hidden)]
-    fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>);
+    fn finished(self, requests: &mut BatchRequests) -> Self::Finished;
+    /// Checks the commands, and adds each to `parts`. The requests are those of the commands.
+    #[doc(hidden)]
+    fn parts<'c>(commands: &'c Self::Finished, requests: &mut RequestsOfParts<'_>, parts: &mut Vec<Part<'c>>);
     #[doc(hidden)]
     fn join(commands: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results;
     /// Returns the results if all commands succeeded. Counts those that failed.
@@ -45,6 +53,27 @@ pub trait Commands: sealed::SealedCommands {
 
 mod sealed {
     pub trait SealedCommands {}
+}
+
+/// The requests of the commands that have not been checked yet.
+#[doc(hidden)]
+pub struct RequestsOfParts<'r>(std::slice::IterMut<'r, Request>);
+
+impl fmt::Debug for RequestsOfParts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RequestsOfParts").field(&self.0.len()).finish()
+    }
+}
+
+impl<'r> RequestsOfParts<'r> {
+    pub(super) fn new(requests: &'r mut BatchRequests) -> Self {
+        Self(requests.0.iter_mut())
+    }
+
+    /// Checks a command and its request, which is the next one.
+    fn check<'c, T>(&mut self, command: &'c BatchCommand<T>) -> Part<'c> {
+        Part::of(command, self.0.next().unwrap_or(&mut Request::Empty))
+    }
 }
 
 /// The failures of a batch.
@@ -86,12 +115,16 @@ impl<C: IntoCommand> Commands for C {
     type Results = Result<C::Output>;
     type Finished = BatchCommand<C::Output>;
 
-    fn finished(self) -> Self::Finished {
-        BatchCommand::of(self.into_command())
+    fn count(&self) -> usize {
+        1
     }
 
-    fn parts<'c>(command: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
-        parts.push(Part::of(command));
+    fn finished(self, requests: &mut BatchRequests) -> Self::Finished {
+        BatchCommand::of(self.into_command(), requests)
+    }
+
+    fn parts<'c>(command: &'c Self::Finished, requests: &mut RequestsOfParts<'_>, parts: &mut Vec<Part<'c>>) {
+        parts.push(requests.check(command));
     }
 
     fn join(command: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
@@ -110,12 +143,17 @@ impl<T: 'static> Commands for BatchCommand<T> {
     type Results = Result<T>;
     type Finished = Self;
 
-    fn finished(self) -> Self {
+    fn count(&self) -> usize {
+        1
+    }
+
+    // Its request was added when it was finished.
+    fn finished(self, _: &mut BatchRequests) -> Self {
         self
     }
 
-    fn parts<'c>(command: &'c mut Self, parts: &mut Vec<Part<'c>>) {
-        parts.push(Part::of(command));
+    fn parts<'c>(command: &'c Self, requests: &mut RequestsOfParts<'_>, parts: &mut Vec<Part<'c>>) {
+        parts.push(requests.check(command));
     }
 
     fn join(command: &Self, outcomes: &mut PartOutcomes<'_>) -> Result<T> {
@@ -134,12 +172,20 @@ impl<C: Commands> Commands for Vec<C> {
     type Results = Vec<C::Results>;
     type Finished = Vec<C::Finished>;
 
-    fn finished(self) -> Self::Finished {
-        self.into_iter().map(C::finished).collect()
+    fn count(&self) -> usize {
+        self.iter().map(C::count).sum()
     }
 
-    fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
-        commands.iter_mut().for_each(|command| C::parts(command, parts));
+    fn finished(self, requests: &mut BatchRequests) -> Self::Finished {
+        self.into_iter().map(|command| command.finished(requests)).collect()
+    }
+
+    fn parts<'c>(
+        commands: &'c Self::Finished,
+        requests: &mut RequestsOfParts<'_>,
+        parts: &mut Vec<Part<'c>>,
+    ) {
+        commands.iter().for_each(|command| C::parts(command, requests, parts));
     }
 
     fn join(commands: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
@@ -160,12 +206,20 @@ impl<C: Commands, const N: usize> Commands for [C; N] {
     type Results = [C::Results; N];
     type Finished = [C::Finished; N];
 
-    fn finished(self) -> Self::Finished {
-        self.map(C::finished)
+    fn count(&self) -> usize {
+        self.iter().map(C::count).sum()
     }
 
-    fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
-        commands.iter_mut().for_each(|command| C::parts(command, parts));
+    fn finished(self, requests: &mut BatchRequests) -> Self::Finished {
+        self.map(|command| command.finished(requests))
+    }
+
+    fn parts<'c>(
+        commands: &'c Self::Finished,
+        requests: &mut RequestsOfParts<'_>,
+        parts: &mut Vec<Part<'c>>,
+    ) {
+        commands.iter().for_each(|command| C::parts(command, requests, parts));
     }
 
     fn join(commands: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {
@@ -187,14 +241,23 @@ macro_rules! tuples {
             type Results = ($($command::Results,)+);
             type Finished = ($($command::Finished,)+);
 
-            fn finished(self) -> Self::Finished {
+            fn count(&self) -> usize {
                 let ($($value,)+) = self;
-                ($($value.finished(),)+)
+                0 $(+ $value.count())+
             }
 
-            fn parts<'c>(commands: &'c mut Self::Finished, parts: &mut Vec<Part<'c>>) {
+            fn finished(self, requests: &mut BatchRequests) -> Self::Finished {
+                let ($($value,)+) = self;
+                ($($value.finished(requests),)+)
+            }
+
+            fn parts<'c>(
+                commands: &'c Self::Finished,
+                requests: &mut RequestsOfParts<'_>,
+                parts: &mut Vec<Part<'c>>,
+            ) {
                 let ($($value,)+) = commands;
-                $($command::parts($value, parts);)+
+                $($command::parts($value, requests, parts);)+
             }
 
             fn join(commands: &Self::Finished, outcomes: &mut PartOutcomes<'_>) -> Self::Results {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::part::{Part, target};
 use crate::client::{Binding, Redis, Target};
 use crate::error::Result;
+use crate::protocol::Request;
 use crate::schema::{KeyspaceMeta, TemplateMeta};
 use crate::time::Expiry;
 
@@ -22,22 +23,20 @@ impl<'r> Binder<'r> {
     }
 
     /// Resolves the binding of a command, and applies the TTL that the binding sets for the
-    /// keyspace.
-    pub(super) fn bind(&mut self, part: &mut Part<'_>) -> Result<Arc<Binding>> {
+    /// keyspace to its request.
+    pub(super) fn bind(&mut self, part: &Part<'_>, request: &mut Request) -> Result<Arc<Binding>> {
         let binding = self.resolve(part)?;
-        if !part.call.others.is_empty() {
+        if !part.call.others().is_empty() {
             let target = target(self.redis, part.call);
             part.call.check_others(part.subject.keyspace, &target, &binding)?;
         }
         binding.checks.pass(part.unreadable)?;
-        if let Ok(request) = part.request {
-            if let Some(ttl) = binding.ttl {
-                request.set_keyspace_lifetime(Expiry::After(ttl))?;
-            }
-            // Checked here, so that an oversized command fails alone.
-            request.check_size(binding.pool().settings.sizes())?;
+        if let Some(ttl) = binding.ttl {
+            request.set_keyspace_lifetime(Expiry::After(ttl))?;
         }
-        Ok(binding)
+        // Checked here, so that an oversized command fails alone.
+        request.check_size(binding.pool().settings.sizes())?;
+        part.failed.clone().map_or(Ok(binding), Err)
     }
 
     fn resolve(&mut self, part: &Part<'_>) -> Result<Arc<Binding>> {

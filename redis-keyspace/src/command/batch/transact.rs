@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::part::{Part, PartOutcome};
+use super::part::{BatchRequests, Part, PartOutcome};
 use super::servers::{Binder, template_of};
 use crate::client::{Binding, Observed, Redis, Subject, explain_missing_in, run_whole};
 use crate::command::disabled::answer;
@@ -21,15 +21,18 @@ pub(super) struct Gathered {
 
 /// Collects the commands of a transaction. `None` if it is empty. All or nothing: if one command
 /// can't be sent, no command is.
-pub(super) fn gather(redis: &Redis, parts: &mut [Part<'_>]) -> Result<Option<Gathered>> {
+pub(super) fn gather(
+    redis: &Redis,
+    parts: &[Part<'_>],
+    requests: &mut BatchRequests,
+) -> Result<Option<Gathered>> {
     let mut bindings: Vec<(Arc<Binding>, Subject)> = Vec::new();
     let mut packets = Vec::new();
     let mut binder = Binder::new(redis);
-    for part in parts.iter_mut() {
+    for (part, request) in parts.iter().zip(&mut requests.0) {
         let subject = *part.subject;
-        let explain = |error| subject.explain(error, None);
-        bindings.push((binder.bind(part).map_err(explain)?, subject));
-        let request = part.request.as_ref().map_err(|error| explain(error.clone()))?;
+        let binding = binder.bind(part, request).map_err(|error| subject.explain(error, None))?;
+        bindings.push((binding, subject));
         packets.extend_from_slice(request.packets());
     }
     let Some((first, subject)) = bindings.first() else { return Ok(None) };
@@ -39,7 +42,7 @@ pub(super) fn gather(redis: &Redis, parts: &mut [Part<'_>]) -> Result<Option<Gat
         }
     }
     let own = bindings.iter().filter_map(|(_, subject)| subject.keyspace);
-    let others = parts.iter().flat_map(|part| part.call.others.iter().copied());
+    let others = parts.iter().flat_map(|part| part.call.others().iter().copied());
     let keyspaces = own.chain(others).collect();
     Ok(Some(Gathered { binding: Arc::clone(first), packets, keyspaces }))
 }
@@ -64,7 +67,7 @@ impl Gathered {
     }
 
     /// Returns the outcome of each command, from the replies to the transaction.
-    pub(super) fn outcomes(&self, parts: &[Part<'_>], replies: Result<Replies>) -> Vec<PartOutcome> {
+    pub(super) fn outcomes(&self, requests: &BatchRequests, replies: Result<Replies>) -> Vec<PartOutcome> {
         let replies = replies.and_then(|replies| read::executed(read::ends_fills(&self.packets), replies));
         let mut results = match replies {
             Ok(results) => Ok(results.into_iter()),
@@ -73,10 +76,9 @@ impl Gathered {
                 Err(self.naming_templates(error))
             }
         };
-        let shares = parts.iter().map(|part| match (&mut results, &*part.request) {
-            (Err(error), _) => Err(error.clone()),
-            (_, Err(error)) => Err(error.clone()),
-            (Ok(results), Ok(request)) => {
+        let shares = requests.0.iter().map(|request| match &mut results {
+            Err(error) => Err(error.clone()),
+            Ok(results) => {
                 let share: Vec<_> = results.take(request.packets().len()).collect();
                 Ok(as_if_alone(request, share))
             }
@@ -92,24 +94,21 @@ fn outcome(replies: Result<Replies>) -> PartOutcome {
 /// Runs the commands of all parts as one transaction.
 pub(super) async fn transact(
     redis: &Redis,
-    parts: &mut [Part<'_>],
+    parts: &[Part<'_>],
+    requests: &mut BatchRequests,
     timeout: Option<Duration>,
     observed: &Observed,
 ) -> Result<Vec<PartOutcome>> {
-    let Some(mut gathered) = gather(redis, parts)? else { return Ok(Vec::new()) };
+    let Some(mut gathered) = gather(redis, parts, requests)? else { return Ok(Vec::new()) };
     let binding = Arc::clone(&gathered.binding);
     observed.to(&binding);
-    for part in parts.iter() {
-        if let Ok(request) = &*part.request {
-            observed.sent(part.subject, request);
-        }
+    for (part, request) in parts.iter().zip(&requests.0) {
+        observed.sent(part.subject, request);
     }
     if binding.is_disabled {
         // Nothing is written, so the commands need not be atomic. Each has its own outcome.
-        let answers = parts.iter().map(|part| {
-            let request = part.request.as_ref().map_err(|error| error.clone())?;
-            answer(part.subject, request, &binding)
-        });
+        let parts = parts.iter().zip(&requests.0);
+        let answers = parts.map(|(part, request)| answer(part.subject, request, &binding));
         return Ok(answers.map(outcome).collect());
     }
     let deadline = binding.deadline(timeout);
@@ -123,7 +122,7 @@ pub(super) async fn transact(
         }
         replies
     };
-    Ok(gathered.outcomes(parts, replies))
+    Ok(gathered.outcomes(requests, replies))
 }
 
 /// Frames the replies of a command as if it ran alone. A command with its own MULTI reads its

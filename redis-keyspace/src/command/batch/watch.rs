@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::commands::Commands;
-use super::part::{Part, PartOutcome, PartOutcomes};
+use super::commands::{Commands, RequestsOfParts};
+use super::part::{BatchRequests, Part, PartOutcome, PartOutcomes};
 use super::servers::Binder;
 use super::transact::{elsewhere, gather};
 use crate::client::{Binding, CallOptions, Observed, Redis, Subject, Target, WatchAttempts, WatchSession};
@@ -156,42 +156,47 @@ impl Watched {
     ///
     /// One.
     pub async fn run<C: Commands>(&self, commands: C) -> Result<C::Output> {
-        let mut commands = commands.finished();
+        let mut requests = BatchRequests::default();
+        let commands = commands.finished(&mut requests);
         let mut parts = Vec::new();
-        C::parts(&mut commands, &mut parts);
+        C::parts(&commands, &mut RequestsOfParts::new(&mut requests), &mut parts);
         let observed = Observed::batch("PIPELINE", parts.len());
         let subject = parts.first().map(|part| *part.subject);
-        let run: BoxFuture<'_, _> = Box::pin(self.outcomes(&mut parts, &observed));
+        let run: BoxFuture<'_, _> = Box::pin(self.outcomes(&parts, &mut requests, &observed));
         let outcomes = run.await?;
         observed.batch_ended("PIPELINE", subject.as_ref());
-        C::all(C::join(&commands, &mut PartOutcomes::new(outcomes, &self.redis, &observed)))
+        C::all(C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &self.redis, &observed)))
     }
 
-    async fn outcomes(&self, parts: &mut [Part<'_>], observed: &Observed) -> Result<Vec<PartOutcome>> {
+    async fn outcomes(
+        &self,
+        parts: &[Part<'_>],
+        requests: &mut BatchRequests,
+        observed: &Observed,
+    ) -> Result<Vec<PartOutcome>> {
         let mut session = self.session.lock().await;
         let session = session.as_mut().ok_or_else(|| {
             Error::invalid_input("the closure of `watch` has ended, so its connection runs no more commands")
         })?;
         let mut binder = Binder::new(&self.redis);
-        let mut requests = Vec::with_capacity(parts.len());
-        for part in parts.iter_mut() {
+        for (part, request) in parts.iter().zip(&mut requests.0) {
             let subject = *part.subject;
-            let binding = binder.bind(part).map_err(|error| subject.explain(error, None))?;
+            let binding = binder.bind(part, request).map_err(|error| subject.explain(error, None))?;
             check_place(session.binding(), &binding, None, subject.keyspace)?;
-            let request = part.request.as_ref().map_err(|error| subject.explain(error.clone(), None))?;
             observed.to(&binding);
             observed.sent(part.subject, request);
-            requests.push(request.clone());
         }
-        let request = Request::Batch(requests);
-        let replies = if request.replies() == 0 { Vec::new() } else { session.run(&request).await? };
-        let mut replies = replies.into_iter();
-        let Request::Batch(requests) = request else { return Ok(Vec::new()) };
+        let request = Request::Batch(std::mem::take(&mut requests.0));
+        let replies = if request.replies() == 0 { Ok(Vec::new()) } else { session.run(&request).await };
+        if let Request::Batch(sent) = request {
+            requests.0 = sent;
+        }
+        let mut replies = replies?.into_iter();
         let outcome = |request| {
             let replies = Some(Ok(share_of(request, &mut replies)));
             PartOutcome { replies, instead_of: None }
         };
-        Ok(requests.iter().map(outcome).collect())
+        Ok(requests.0.iter().map(outcome).collect())
     }
 }
 
@@ -239,7 +244,8 @@ where
         let template =
             (self.keys.templates.len() == 1).then(|| self.keys.templates.first().copied()).flatten();
         let subject = Subject::new(keyspace, template, "WATCH");
-        let call = CallOptions { others, ..CallOptions::default() };
+        let mut call = CallOptions::default();
+        call.set_others(others);
         let observed = Observed::command(&subject);
         let outcome = self.attempt_all(&subject, &call, &observed).await;
         observed.outcome(&subject, outcome.as_ref().err());
@@ -309,15 +315,17 @@ where
                 )));
             }
         };
-        let mut commands = commands.finished();
+        let mut requests = BatchRequests::default();
+        let commands = commands.finished(&mut requests);
         let mut parts = Vec::new();
-        C::parts(&mut commands, &mut parts);
+        C::parts(&commands, &mut RequestsOfParts::new(&mut requests), &mut parts);
         let observed = Observed::batch("MULTI", parts.len());
         let of_commands = parts.first().map(|part| *part.subject);
-        let run: BoxFuture<'_, _> = Box::pin(execute(&self.redis, session, &mut parts, subject, &observed));
+        let run: BoxFuture<'_, _> =
+            Box::pin(execute(&self.redis, session, &parts, &mut requests, subject, &observed));
         let Some(outcomes) = run.await? else { return Ok(Attempted::Conflict) };
         observed.batch_ended("MULTI", of_commands.as_ref());
-        let results = C::join(&commands, &mut PartOutcomes::new(outcomes, &self.redis, &observed));
+        let results = C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &self.redis, &observed));
         C::all(results).map(|results| Attempted::Done(Some(results))).map_err(Failed::Final)
     }
 }
@@ -335,11 +343,12 @@ enum Failed {
 async fn execute(
     redis: &Redis,
     session: WatchSession,
-    parts: &mut [Part<'_>],
+    parts: &[Part<'_>],
+    requests: &mut BatchRequests,
     subject: &Subject,
     observed: &Observed,
 ) -> Result<Option<Vec<PartOutcome>>, Failed> {
-    let gathered = match gather(redis, parts) {
+    let gathered = match gather(redis, parts, requests) {
         Ok(gathered) => gathered,
         Err(error) => {
             session.end().await;
@@ -353,10 +362,8 @@ async fn execute(
             return Err(Failed::Final(error));
         }
         observed.to(&gathered.binding);
-        for part in parts.iter() {
-            if let Ok(request) = &*part.request {
-                observed.sent(part.subject, request);
-            }
+        for (part, request) in parts.iter().zip(&requests.0) {
+            observed.sent(part.subject, request);
         }
     }
     let packets = gathered.as_ref().map(|gathered| gathered.packets.clone()).unwrap_or_default();
@@ -371,7 +378,7 @@ async fn execute(
         return Err(Failed::NotRun(error));
     }
     match gathered {
-        Some(gathered) => Ok(Some(gathered.outcomes(parts, Ok(replies)))),
+        Some(gathered) => Ok(Some(gathered.outcomes(requests, Ok(replies)))),
         None => read::executed(false, replies).map(|_| Some(Vec::new())).map_err(Failed::Final),
     }
 }

@@ -45,8 +45,10 @@ impl<T> Command<T> {
         decode: Decode<T>,
     ) -> Self {
         let request = request.map_err(|error| key.explain(command, error));
-        let command = Self::new::<S>(command, Some(key.template()), request, decode);
-        command.on_target(key.redis().into()).ending_fills()
+        let mut command = Self::new::<S>(command, Some(key.template()), request, decode);
+        command.set_target(key.redis().into());
+        command.end_fills();
+        command
     }
 
     /// Creates a command that may create the key. It then sets the declared lifetime.
@@ -57,8 +59,9 @@ impl<T> Command<T> {
         decode: Decode<T>,
     ) -> Self {
         let request = args.and_then(|args| {
-            let packet = Packet { args, ..Packet::new(command, Keys::One(key.text())) };
-            Ok(Request::One(kept(key, packet)?))
+            let mut packet = Packet { args, ..Packet::new(command, Keys::One(key.text())) };
+            keep(key, &mut packet)?;
+            Ok(Request::One(packet))
         });
         Self::writing(key, command, request, decode)
     }
@@ -150,7 +153,7 @@ impl<T> Command<T> {
         decode: Decode<T>,
     ) -> Self {
         let request =
-            elements.and_then(|elements| many(key, command, options, elements, |packet| kept(key, packet)));
+            elements.and_then(|elements| many(key, command, options, elements, |packet| keep(key, packet)));
         Self::writing(key, command, request, decode)
     }
 
@@ -164,18 +167,18 @@ impl<T> Command<T> {
         if key.template().renews_lifetime() {
             return Self::write_many_of(key, command, &[], elements, decode);
         }
-        let request = elements.and_then(|elements| many(key, command, &[], elements, Ok));
+        let request = elements.and_then(|elements| many(key, command, &[], elements, |_| Ok(())));
         Self::writing(key, command, request, decode)
     }
 }
 
 /// Adds the declared lifetime to a command that may create its key.
-pub(super) fn kept<S: Keyspace, V>(key: &Key<S, V>, mut packet: Packet) -> Result<Packet> {
+pub(super) fn keep<S: Keyspace, V>(key: &Key<S, V>, packet: &mut Packet) -> Result<()> {
     let template = key.template();
     let renews = template.renews_lifetime();
     packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);
-    packet.key_lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
-    Ok(packet)
+    packet.set_key_lifetime(KeyLifetime::new(template.lifetime().into(), renews)?);
+    Ok(())
 }
 
 fn many<S: Keyspace, V>(
@@ -183,7 +186,7 @@ fn many<S: Keyspace, V>(
     command: &'static str,
     options: &[&str],
     elements: EncodedElements,
-    finish: impl Fn(Packet) -> Result<Packet>,
+    finish: impl Fn(&mut Packet) -> Result<()>,
 ) -> Result<Request> {
     if elements.is_empty() {
         return Ok(Request::Empty);
@@ -192,7 +195,8 @@ fn many<S: Keyspace, V>(
         let mut packet = Packet::new(command, Keys::One(key.text()));
         options.iter().for_each(|option| packet.args.push(option.as_bytes()));
         packet.args.append(elements);
-        finish(packet)
+        finish(&mut packet)?;
+        Ok(packet)
     };
     match elements.in_one_part_of(MOST_ARGUMENTS) {
         Ok(elements) => Ok(Request::One(packet(elements)?)),

@@ -209,8 +209,9 @@ impl<S: Keyspace> BuildOptions<S, Bitmap> for BitFieldOptions {
         let request = args.and_then(|args| {
             let mut create = Packet::new("APPEND", Keys::One(key.text()));
             create.args.push(b"");
+            base::keep(key, &mut create)?;
             let write = Packet { args, ..Packet::new("BITFIELD", Keys::One(key.text())) };
-            Ok(Request::Atomic(vec![base::kept(key, create)?, write]))
+            Ok(Request::Atomic(vec![create, write]))
         });
         let request = request.map_err(|error| key.explain("BITFIELD", error));
         Command::new::<S>("BITFIELD", Some(template), request, numbers).on_target(key.redis().into())

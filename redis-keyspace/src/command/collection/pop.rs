@@ -112,7 +112,7 @@ impl<R> Pop<R> {
                     "a wait of zero would be endless: leave `block` out to take only what is there, or give a limit",
                 ));
             }
-            if packet.key_lifetime.is_some() {
+            if packet.key_lifetime().is_some() {
                 return Err(Error::invalid_input(format!(
                     "{} can't set the TTL that the template of the other key declares: declare `ttl = none` for it, or leave \
                      `block` out",

@@ -144,7 +144,7 @@ impl<T> Store<T> {
             let template = to.template();
             let renews = replaces || template.renews_lifetime();
             packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);
-            packet.key_lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
+            packet.set_key_lifetime(KeyLifetime::new(template.lifetime().into(), renews)?);
             // Only the destination is written.
             Ok(Endings::of([to]).before(vec![packet]))
         });
@@ -179,7 +179,7 @@ pub(super) fn moving<S: Keyspace, V: Kind, T>(
         let template = to.template();
         let renews = template.renews_lifetime();
         packet.with_declared_lifetime(PacketLifetime::OfKey { renews }, template.inherits_lifetime);
-        packet.key_lifetime = KeyLifetime::new(template.lifetime().into(), renews)?;
+        packet.set_key_lifetime(KeyLifetime::new(template.lifetime().into(), renews)?);
         Ok(Endings::of([from, to]).before(vec![packet]))
     });
     let request = request.map_err(|error| from.explain(command, error));

@@ -10,7 +10,7 @@ use crate::command::base::Command;
 use crate::command::key_group::{KeyGroup, KeysOfGroup};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kind::{EncodeError, SingleValue};
-use crate::protocol::{Args, Packet, PacketScript, Replies, Request, read};
+use crate::protocol::{Args, Packet, PacketScript, Replies, Request, SentAs, read};
 use crate::schema::TemplateMeta;
 
 /// Collects the keys and arguments of a script.
@@ -64,7 +64,7 @@ impl ScriptInput {
         let redis = target.as_ref().ok().cloned().flatten();
         let request = problem.map_or(Ok(()), Err).and(target).map(|_| request);
         let mut command = Command::with_subject(subject, request, decode::<R>).on_target(redis.into());
-        command.call.others = others;
+        command.call.set_others(others);
         if definition.is_read_only { command.repeatable().on_replica_without_cluster() } else { command }
     }
 }
@@ -74,8 +74,8 @@ fn packet(definition: &'static ScriptDefinition, keys: &KeysOfGroup, args: Args)
     let is_read_only = definition.is_read_only;
     match &definition.callee {
         Callee::Script(script) => {
-            let script = Some(PacketScript { script, sends_whole: false, is_read_only });
-            ("EVALSHA", Packet { args, script, ..Packet::new("EVALSHA", keys.keys()) })
+            let sent_as = SentAs::Script(PacketScript { script, sends_whole: false, is_read_only });
+            ("EVALSHA", Packet { args, sent_as, ..Packet::new("EVALSHA", keys.keys()) })
         }
         Callee::Function(function) => {
             let name = if is_read_only { "FCALL_RO" } else { "FCALL" };

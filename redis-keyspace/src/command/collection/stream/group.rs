@@ -13,7 +13,7 @@ use super::pending::{PendingSummary, XPending, XPendingOptions, summary};
 use super::read_group::{XReadGroup, new_entries};
 use crate::command::base::Command;
 use crate::command::builder::{Deferred, command_builder};
-use crate::command::collection::base::{BuildOptions, KeyOptions, kept};
+use crate::command::collection::base::{BuildOptions, KeyOptions, keep};
 use crate::error::{Error, Result};
 use crate::kind::{SingleValue, Stream, StreamId};
 use crate::protocol::{Replies, Request, read};
@@ -120,7 +120,8 @@ impl<S: Keyspace, T: SingleValue> ConsumerGroup<S, T> {
     #[doc(alias = "XGROUP CREATE")]
     pub fn create(&self, from: ReadFrom) -> Command<bool> {
         let parts = StreamParts::before(&["CREATE"]).after(&[&self.name, &from.word(), "MKSTREAM"]);
-        let request = kept(&self.key, parts.packet(&self.key, "XGROUP")).map(Request::One);
+        let mut packet = parts.packet(&self.key, "XGROUP");
+        let request = keep(&self.key, &mut packet).map(|()| Request::One(packet));
         let request = request.map_err(|error| self.key.explain("XGROUP CREATE", error));
         Command::new::<S>("XGROUP CREATE", Some(self.key.template()), request, is_created)
             .on_target(self.key.redis().into())
