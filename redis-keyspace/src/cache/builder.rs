@@ -60,7 +60,8 @@ impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
     }
 
     /// Computes the TTL from the loaded value. Use it for a token that has its own expiry time, or
-    /// to keep an empty list for a shorter time. A value with a TTL of zero is not stored. A TTL
+    /// to keep an empty list for a shorter time. With [`early_refresh`](Self::early_refresh), the
+    /// closure also runs on hits. A value with a TTL of zero is not stored. A TTL
     /// longer than Redis supports is reduced to the longest, 73 million years.
     ///
     /// ```
@@ -123,8 +124,11 @@ impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// If the loader fails, that caller receives the existing value too.
     ///
     /// The TTL is the one from [`ttl_by`](Self::ttl_by), else from [`ttl`](Self::ttl), else from
-    /// the template. The option has no effect on a template with `ttl = none`. A hit sends one more
-    /// command, in the same round trip.
+    /// the template. The closure of `ttl_by` runs again on each hit, so it must return how long the
+    /// value lives from its load, not how long it has left. A value that was written with a shorter
+    /// TTL, or whose TTL was shortened, looks nearly expired and is reloaded at once. The option
+    /// has no effect on a template with `ttl = none`. A hit sends one more command, in the same
+    /// round trip.
     pub fn early_refresh(mut self, after: f64) -> Self {
         self.options().early_refresh = Some(part(after));
         self

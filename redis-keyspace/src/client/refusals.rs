@@ -73,6 +73,15 @@ pub(crate) fn is_redirected(replies: &Replies) -> bool {
     replies.as_slice().iter().any(redirects)
 }
 
+/// The same, and if the command may run twice, also the error of a proxy that lost its server.
+fn failure(reply: &Reply, repeatable: bool) -> Option<Error> {
+    let lost = |said: &String| Some(Error::server(said)).filter(Error::is_connection_lost);
+    match reply {
+        Reply::Error(said) if repeatable => refusal(reply).or_else(|| lost(said)),
+        _ => refusal(reply),
+    }
+}
+
 /// Returns the error with which the server reported that it did not run a command.
 fn refusal(reply: &Reply) -> Option<Error> {
     match reply {
@@ -84,14 +93,14 @@ fn refusal(reply: &Reply) -> Option<Error> {
 #[cold]
 fn why_not_run(request: &Request, replies: &Replies, repeatable: bool) -> Option<Error> {
     match replies.as_slice() {
-        [reply] if matches!(request, Request::One(_)) => refusal(reply),
+        [reply] if matches!(request, Request::One(_)) => failure(reply, repeatable),
         replies => {
             // Commands that the library added may run any number of times, so they are ignored
             // here.
             let packets = if let Request::Pipeline(packets) = request { packets.as_slice() } else { &[] };
             let is_aside = |index: usize| packets.get(index).is_some_and(|packet| packet.aside);
             let asked_for = replies.iter().enumerate().filter(|&(index, _)| !is_aside(index));
-            let mut asked_for = asked_for.map(|(_, reply)| refusal(reply));
+            let mut asked_for = asked_for.map(|(_, reply)| failure(reply, repeatable));
             let mut all = true;
             let first = asked_for.by_ref().find_map(|refusal| {
                 all &= refusal.is_some();

@@ -232,7 +232,7 @@ impl<T> Command<T> {
         let request = request.as_ref();
         let replies = match (replies, request) {
             // A server that currently runs no commands counts as unavailable.
-            (Ok(replies), Ok(request)) if subject.reads => match not_run(request, &replies, false) {
+            (Ok(replies), Ok(request)) if subject.reads => match not_run(request, &replies, true) {
                 Some(error) => Err(error),
                 None => Ok(replies),
             },

@@ -134,10 +134,17 @@ impl ExclusiveManager {
         let idle = exclusive.last_used.elapsed();
         if self.origin.settings.ping_interval.is_some_and(|interval| idle > interval) {
             let ping = redis::cmd("PING");
-            let probe = ping.query_async::<()>(&mut exclusive.connection);
-            let Ok(Ok(())) = timeout(limit, probe).await else {
-                return Err(Error::connection_lost("no reply to PING after an idle period"));
+            let probe = ping.query_async::<redis::Value>(&mut exclusive.connection);
+            // Also an error shows that the server answers. One that can't save its data rejects
+            // PING.
+            let answers = match timeout(limit, probe).await {
+                Ok(Ok(_)) => true,
+                Ok(Err(error)) => !Error::driver(error).is_connection_lost(),
+                Err(_) => false,
             };
+            if !answers {
+                return Err(Error::connection_lost("no reply to PING after an idle period"));
+            }
         }
         Ok(())
     }

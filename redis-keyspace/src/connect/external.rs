@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 
 use super::atomicity::{Atomicity, SendPlan, closed_by};
 use super::facts::ServerFacts;
-use super::login::says_mode;
+use super::hello::says_mode;
 use crate::config::ExternalPool;
 use crate::error::{Budget, Error, ErrorKind, without_arguments, without_quoted};
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, Wire, script_probe};

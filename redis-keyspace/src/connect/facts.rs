@@ -10,28 +10,20 @@ use super::abilities::Abilities;
 use super::atomicity::Atomicity;
 use super::breaker::Breaker;
 use super::credentials::CredentialCache;
+use super::demotion::Demotions;
 use super::login_history::LoginHistory;
 use super::search::Search;
 use super::sentinel::board::SentinelBoard;
+pub(crate) use super::server_run::ServerRun;
 #[cfg(feature = "tls")]
 use super::tls::TlsContext;
-use crate::config::{LoginMode, Settings, unique_id};
+use crate::config::{LoginMode, Settings};
 use crate::error::{Budget, Error};
 use crate::protocol::ReplacedCommand;
 use crate::sync::lock;
 
 /// How many server runs are remembered. A forgotten run counts as a new one when it returns.
 const RUNS: usize = 16;
-
-/// One run of a server, from its start to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ServerRun(u64);
-
-impl ServerRun {
-    fn new() -> Self {
-        Self(unique_id())
-    }
-}
 
 /// What a server reports about itself at the login.
 #[derive(Default)]
@@ -104,6 +96,8 @@ pub(crate) struct ServerFacts {
     generation: AtomicU64,
     /// Changes with it.
     generations: watch::Sender<()>,
+    /// When the server was found to be a replica.
+    demotions: Mutex<Demotions>,
     /// When another node of the cluster was found to have replaced this one as a master.
     replaced: Mutex<Option<Instant>>,
     /// Names the master, if sentinels do.
@@ -143,6 +137,7 @@ impl ServerFacts {
             modified_connections: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             generations: watch::Sender::new(()),
+            demotions: Mutex::default(),
             replaced: Mutex::default(),
             sentinels: OnceLock::new(),
             replacements: watch::Sender::new(0),
@@ -219,6 +214,10 @@ impl ServerFacts {
             }
         }
         let run = self.run_of(server);
+        // Without an id, each connection counts as another run.
+        if server.run_id.is_some() && lock(&self.demotions).is_over(run) {
+            self.new_generation();
+        }
         if *self.first_run.get_or_init(|| run) != run {
             self.has_other_run.store(true, Ordering::Relaxed);
         }
@@ -336,6 +335,14 @@ impl ServerFacts {
     /// Whether commands need the server, and it does not answer.
     pub(super) fn is_in_trouble(&self) -> bool {
         self.breaker.wants_probe() || self.search.is_urgent()
+    }
+
+    /// Starts a new generation of connections because the server became a replica, but not for each
+    /// command that it rejects: it may stay a replica, and each generation ends subscriptions.
+    pub(super) fn note_demotion(&self) {
+        if lock(&self.demotions).is_due() {
+            self.new_generation();
+        }
     }
 
     /// Starts a new generation of connections.

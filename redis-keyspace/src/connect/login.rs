@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::credentials::IssuedCredentials;
 use super::facts::ServerInfo;
+use super::hello::{said_in_hello, software, text};
 use super::stream::ByteStream;
 #[cfg(feature = "tls")]
 use super::tls::failure_of;
@@ -95,7 +96,7 @@ pub(super) async fn greet(
     write_command(&mut out, &greeting);
     conversation.send(&out).await?;
     match conversation.reply().await? {
-        Reply::Error(said) => {
+        Reply::Error(said) if !is_greeted(name, &said) => {
             Err(LoginFailure::Failed(refused(&said, name, settings).about(name, None, None)))
         }
         _ => Ok((None, conversation.input)),
@@ -128,6 +129,7 @@ pub(super) async fn plain_login(stream: &mut ByteStream, settings: &Settings) ->
     let mut failure = None;
     for (name, _) in commands {
         match conversation.reply().await {
+            Ok(Reply::Error(said)) if is_greeted(name, &said) => {}
             Ok(Reply::Error(said)) => {
                 failure.get_or_insert_with(|| refused(&said, name, settings).about(name, None, None));
             }
@@ -151,33 +153,6 @@ pub(super) async fn probe(
     Conversation::new(stream, settings).probe(packets).await
 }
 
-/// Whether the reply to HELLO reports this mode.
-pub(super) fn says_mode(hello: &Reply, mode: &str) -> bool {
-    said_in_hello(hello, "mode") == Some(mode)
-}
-
-/// Returns a field of the reply to HELLO.
-fn said_in_hello<'r>(hello: &'r Reply, field: &str) -> Option<&'r str> {
-    let (Reply::Map(entries) | Reply::Array(entries)) = hello else { return None };
-    entries.chunks_exact(2).find_map(|entry| match entry {
-        [name, value] if text(name) == Some(field) => text(value),
-        _ => None,
-    })
-}
-
-/// Returns the name and the version of the server from the reply to HELLO.
-fn software(hello: &Reply) -> Option<String> {
-    Some(format!("{} {}", said_in_hello(hello, "server")?, said_in_hello(hello, "version")?))
-}
-
-fn text(reply: &Reply) -> Option<&str> {
-    match reply {
-        Reply::Bulk(bytes) => str::from_utf8(bytes).ok(),
-        Reply::Status(text) => Some(text),
-        _ => None,
-    }
-}
-
 /// Asks a server that is logged in for its role. Returns `None` if the user may not ask.
 pub(super) async fn ask_role(
     stream: &mut ByteStream,
@@ -191,6 +166,14 @@ pub(super) async fn ask_role(
         Reply::Array(parts) => parts.first().and_then(text).map(str::to_owned),
         _ => None,
     })
+}
+
+/// Whether an error reply to the greeting shows that the login is complete: the server runs other
+/// commands. A server that can't save its data rejects PING like a write, and some users may not
+/// run it.
+fn is_greeted(command: &str, said: &str) -> bool {
+    let error = Error::server(said);
+    command == "PING" && (error.rejects_writes() || error.kind() == ErrorKind::PermissionDenied)
 }
 
 /// Whether an error reply means that the server does not know a command.
@@ -372,18 +355,22 @@ impl<'s> Conversation<'s> {
             };
             has_room &= !said.contains("max number of clients");
             match answer {
+                Answer::Required if is_greeted(command, &said) => {}
                 Answer::Required => {
                     failure
                         .get_or_insert_with(|| refused(&said, command, settings).about(command, None, None));
                 }
                 Answer::Optional => {}
-                // After a MULTI that can't be ended, every command would stay queued forever.
-                Answer::Transactions if command == "EXEC" && server.atomicity.no_multi.is_none() => {
-                    failure
-                        .get_or_insert_with(|| refused(&said, command, settings).about(command, None, None));
-                }
                 Answer::Transactions => {
-                    server.atomicity.no_multi.get_or_insert_with(|| refused(&said, command, settings));
+                    let error = refused(&said, command, settings);
+                    // After a MULTI that can't be ended, every command would stay queued forever. A
+                    // server that runs nothing now does not say whether it has transactions.
+                    let is_stuck = command == "EXEC" && server.atomicity.no_multi.is_none();
+                    if is_stuck || error.is_not_run() {
+                        failure.get_or_insert(error.about(command, None, None));
+                    } else {
+                        server.atomicity.no_multi.get_or_insert(error);
+                    }
                 }
             }
         }

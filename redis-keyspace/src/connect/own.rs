@@ -339,10 +339,10 @@ impl Own {
         Ok(())
     }
 
-    /// Replaces the connections when later commands need them, because the name of the server may
-    /// now resolve to another one.
+    /// Replaces the connections when later commands need them, because the server became a replica,
+    /// and its name may now resolve to another one.
     pub(crate) fn renew(&self) {
-        self.origin.facts.new_generation();
+        self.origin.facts.note_demotion();
         for slot in self.slots() {
             slot.renew();
         }

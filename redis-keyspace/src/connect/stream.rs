@@ -3,19 +3,16 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::dial::dial;
 use super::facts::ServerFacts;
 #[cfg(feature = "tls")]
 use super::tls::TlsStream;
 use crate::config::{Endpoint, Settings};
 use crate::error::Error;
-
-/// How long a peer may be silent before the system sends a TCP keepalive probe.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 pub(crate) enum ByteStream {
     Tcp(TcpStream),
@@ -93,9 +90,9 @@ async fn connect_any(settings: &Settings, facts: &ServerFacts) -> Result<(TcpStr
         let connected = match &settings.address_map {
             Some(map) => {
                 let (host, port) = map.translate(host, port)?;
-                connect_tcp(&host, port).await
+                dial(&host, port).await
             }
-            None => connect_tcp(host, port).await,
+            None => dial(host, port).await,
         };
         match connected {
             Ok(socket) => return Ok((socket, endpoint)),
@@ -103,16 +100,6 @@ async fn connect_any(settings: &Settings, facts: &ServerFacts) -> Result<(TcpStr
         }
     }
     Err(failure.unwrap_or_else(|| Error::configuration("no node is configured")))
-}
-
-async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
-    // Disables Nagle's algorithm. With it, a single small command would wait for an
-    // acknowledgement. The driver leaves it on by default.
-    stream.set_nodelay(true)?;
-    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-    socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-    Ok(stream)
 }
 
 macro_rules! each {
@@ -150,18 +137,5 @@ impl AsyncWrite for ByteStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, stream => Pin::new(stream).poll_shutdown(context))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn sockets_send_at_once_and_notice_a_dead_peer() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = connect_tcp("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
-        assert!(stream.nodelay().unwrap());
-        assert!(socket2::SockRef::from(&stream).keepalive().unwrap());
     }
 }

@@ -7,11 +7,17 @@ const SCRIPT: &str = "@user_script:";
 /// How such a server starts the error of a command that the user must not run.
 const NOT_PERMITTED: &str = "The user executing the script can't ";
 
-/// Returns the error of a command in a script as newer servers send it, with its code first.
+/// How servers start the error of an `EXEC` that was rejected as a whole.
+const ABORTED: &str = "EXECABORT Transaction discarded because of: ";
+
+/// Returns the error of a command in a script, or of a rejected `EXEC`, as newer servers send it,
+/// with its code first.
 ///
 /// Servers before 7.0 put the line of the script in front of it, and for an error that ends the
 /// script also the code `ERR` and its digest.
 pub(crate) fn unwrapped(said: &str) -> Cow<'_, str> {
+    // Why `EXEC` itself was rejected: the server is busy, for example.
+    let said = said.strip_prefix(ABORTED).unwrap_or(said);
     let Some((before, _)) = said.rsplit_once(SCRIPT) else { return Cow::Borrowed(said) };
     let numbered = said.get(before.len() + SCRIPT.len()..).unwrap_or_default().trim_start();
     let inner = numbered.trim_start_matches(|c: char| c.is_ascii_digit());

@@ -149,7 +149,7 @@ pub enum TlsFailure {
     /// The server and the client have no version of TLS in common.
     Version,
     /// The server closed the connection during the handshake. A port without TLS may behave like
-    /// that, and so may a proxy without a server.
+    /// that, and so may a proxy without a server, and a server with `maxclients` connections.
     Closed,
     /// Another reason.
     Other,

@@ -12,6 +12,9 @@ pub(crate) struct Redirect {
     pub(crate) has_moved: bool,
 }
 
+/// How a node writes the host of another one that has not announced its name.
+const UNKNOWN: &str = "?";
+
 impl Redirect {
     /// Parses `MOVED 8579 127.0.0.1:7001` or the same with `ASK`. Returns `None` for other error
     /// replies.
@@ -26,8 +29,14 @@ impl Redirect {
         // IPv6 addresses have no brackets here.
         let (host, port) = words.next()?.rsplit_once(':')?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let host = if host == "?" { return None } else { host.to_owned() };
+        let host = if host == UNKNOWN { return None } else { host.to_owned() };
         Some(Self { slot, host, port: port.parse().ok()?, has_moved })
+    }
+
+    /// Whether a redirection names no host, because the node does not know it yet.
+    pub(super) fn is_without_host(text: &str) -> bool {
+        let address = text.split(' ').nth(2).and_then(|address| address.rsplit_once(':'));
+        address.is_some_and(|(host, _)| host == UNKNOWN)
     }
 }
 

@@ -23,7 +23,13 @@ impl Error {
             // Servers before version 6 have no separate code for a wrong password.
             "ERR" if text.contains("invalid password") => ErrorKind::AuthenticationFailed,
             "NOPERM" => ErrorKind::PermissionDenied,
-            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" if is_refusal(code, text) => ErrorKind::Unavailable,
+            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" if is_refusal(code, text) => {
+                ErrorKind::Unavailable
+            }
+            // The node does not know the name of the other one yet.
+            "MOVED" | "ASK" if Redirect::is_without_host(text) => ErrorKind::Unavailable,
+            _ if is_without_upstream(text) => ErrorKind::Unavailable,
+            _ if has_lost_upstream(text) => ErrorKind::ConnectionLost,
             _ => ErrorKind::Server,
         };
         let hint = match code {
@@ -32,6 +38,13 @@ impl Error {
             "LOADING" => "; the server is starting, retry in a moment",
             "READONLY" => "; this server is a replica, connect to its master",
             "OOM" => "; the server is out of memory and rejects writes",
+            "BUSY" => {
+                "; a script runs for long, and the server runs nothing else: `SCRIPT KILL` ends it if it has not written"
+            }
+            "MOVED" | "ASK" if kind == ErrorKind::Unavailable => {
+                "; this node does not know yet where the other one is; the nodes tell each other, unless one of them \
+                 lacks `cluster-announce-hostname`"
+            }
             "MOVED" | "ASK" => "; the server is one node of a cluster, and another node serves the key",
             _ => "",
         };
@@ -46,6 +59,7 @@ impl Error {
     /// Whether the server reported that it did not run the command, but may run it later.
     pub(crate) fn is_not_run(&self) -> bool {
         self.code().is_some_and(|code| match code {
+            _ if self.kind() == ErrorKind::Unavailable => true,
             "MOVED" | "ASK" => self.redirect().is_some(),
             code => is_refusal(code, &self.inner.message),
         })
@@ -113,6 +127,27 @@ fn is_refusal(code: &str, text: &str) -> bool {
         _ => &[],
     };
     words.iter().any(|words| text.contains(words))
+}
+
+/// Whether this is the text with which a proxy reports that it has sent the command to no server.
+fn is_without_upstream(text: &str) -> bool {
+    matches!(
+        text,
+        "no upstream host" | "ERR Connection refused" | "ERR Host is down" | "ERR No route to host"
+    )
+}
+
+/// Whether this is the text with which a proxy reports that the server did not answer. The command
+/// may have run.
+fn has_lost_upstream(text: &str) -> bool {
+    matches!(
+        text,
+        "upstream failure"
+            | "upstream protocol error"
+            | "ERR Connection timed out"
+            | "ERR Connection reset by peer"
+            | "ERR Broken pipe"
+    )
 }
 
 /// Whether this is the text with which servers report that they do not know a script, which then

@@ -170,6 +170,39 @@ async fn an_idle_subscription_leaves_a_master_that_became_a_replica() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
+/// Each command that a replica rejects would end the subscription otherwise. A server that stays a
+/// replica goes on delivering what its master sends.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stays_a_replica_keeps_its_subscriptions() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
+    let mut messages = Chat::room("a").subscribe().on(&redis).await.unwrap();
+    let losses = tokio::spawn(async move {
+        let mut losses = 0;
+        loop {
+            match messages.next().await.unwrap().unwrap() {
+                Event::Resubscribed => losses += 1,
+                Event::Message(message) if message == "end" => break losses,
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    let refusal = Injected::error("READONLY You can't write against a read only replica.");
+    let fault = server.inject(refusal.on("PUBLISH"));
+    for _ in 0..200 {
+        Chat::room("b").publish("x").on(&redis).await.unwrap_err();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(fault.hits(), 200);
+    drop(fault);
+    // Until the subscription is there again.
+    while Chat::room("a").publish("end").on(&redis).await.unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let losses = losses.await.unwrap();
+    assert!((1..=10).contains(&losses), "{losses} losses in 100 seconds");
+}
+
 /// A connection that the server closes ends no subscription.
 #[test]
 fn a_connection_that_the_server_closes_comes_back() {

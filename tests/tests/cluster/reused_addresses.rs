@@ -1,10 +1,15 @@
 //! Addresses of nodes at which another server answers now, and nodes that joined another cluster.
 
-use redis_keyspace::{Key, Redis, RedisBuilder, Text};
+use std::time::Duration;
+
+use redis_keyspace::{ErrorKind, Key, Redis, RedisBuilder, Text};
 use redis_keyspace_tests::eventually;
 
 use crate::scripted::{ScriptedNode, bulk, list, slots};
 use crate::{CartKeys, LIMIT, on};
+
+/// How long a command is repeated.
+const BRIEF: Duration = Duration::from_secs(1);
 
 /// A key of the lower half of the slots, and one of the upper half.
 fn keys() -> [Key<CartKeys, Text>; 2] {
@@ -58,6 +63,102 @@ fn a_node_is_found_at_its_new_address_while_another_server_has_the_old_one() {
         })
         .await;
     });
+}
+
+/// A node that has just joined does not know all others, so its view must not replace the map.
+#[test]
+fn a_node_that_knows_only_some_slots_does_not_hide_the_others() {
+    let [first, second, _] = nodes();
+    let [lower, upper] = keys();
+    first.reply("GET", &bulk("first"));
+    on(builder(&first), async |redis| {
+        assert_eq!(upper.get().await.unwrap().as_deref(), Some("second"));
+        assert_eq!(lower.get().await.unwrap().as_deref(), Some("first"));
+        let partial = slots(8192, 16_383, &[(&second, "bbb"), (&first, "aaa")]);
+        second.reply("CLUSTER SLOTS", &list(&[partial]));
+        second.reply("GET", "-CLUSTERDOWN The cluster is down\r\n");
+        // Refreshes begin with a random node.
+        for _ in 0..12 {
+            let asked = first.received("CLUSTER SLOTS");
+            eventually("the nodes are asked", async || {
+                upper.get().await.unwrap_err();
+                first.received("CLUSTER SLOTS") > asked
+            })
+            .await;
+            assert_eq!(lower.get().await.unwrap().as_deref(), Some("first"));
+        }
+        assert!(second.received("CLUSTER SLOTS") > 0);
+        // If no node serves them, they are gone.
+        first.reply("CLUSTER SLOTS", &list(&[slots(8192, 16_383, &[(&second, "bbb"), (&first, "aaa")])]));
+        eventually("the slots are unserved", async || {
+            upper.get().await.unwrap_err();
+            redis.stats().connections[0].nodes.iter().map(|node| node.slots).sum::<usize>() == 8192
+        })
+        .await;
+    });
+}
+
+/// With announced host names, a node that has just joined redirects to a node whose name it does
+/// not know yet.
+#[test]
+fn a_redirection_without_a_host_is_followed_when_the_name_is_known() {
+    let [first, second, _] = nodes();
+    let [_, upper] = keys();
+    on(builder(&first).timeout(BRIEF), async |_| {
+        assert_eq!(upper.get().await.unwrap().as_deref(), Some("second"));
+        second.reply("GET", &format!("-MOVED {} ?:6379\r\n", upper.slot()));
+        eventually("the deadline passes", async || {
+            let error = upper.get().await.unwrap_err();
+            assert!(error.is_unavailable() || error.kind() == ErrorKind::Timeout, "{error}");
+            error.to_string().contains("cluster-announce-hostname")
+        })
+        .await;
+    });
+    on(builder(&first), async |_| {
+        let before = second.received("GET");
+        let get = tokio::spawn(upper.get().on(&Redis::current().unwrap()));
+        eventually("it is sent again", async || second.received("GET") > before + 2).await;
+        second.reply("GET", &bulk("known"));
+        assert_eq!(get.await.unwrap().unwrap().as_deref(), Some("known"));
+    });
+}
+
+/// `CLUSTER NODES` always contains addresses. With TLS or NAT, only the announced names may work.
+#[test]
+fn a_scan_reaches_a_joining_node_by_its_name() {
+    let [first, second, _] = nodes();
+    let (a, b) = (first.port(), second.port());
+    let named = list(&[list(&[
+        ":0\r\n".to_owned(),
+        ":16383\r\n".to_owned(),
+        list(&[bulk("localhost"), format!(":{a}\r\n"), bulk("aaa")]),
+    ])]);
+    first.reply("CLUSTER SLOTS", &named);
+    second.reply("CLUSTER SLOTS", &named);
+    // Nothing listens on these addresses.
+    let line =
+        |id: &str, port: u16, rest: &str| format!("{id} 127.9.9.9:{port}@1,localhost,shard-id=x {rest}\n");
+    first.reply(
+        "CLUSTER NODES",
+        &bulk(
+            &(line("aaa", a, "myself,master - 0 0 1 connected 0-16383 [5->-bbb]")
+                + &line("bbb", b, "master - 0 0 2 connected")),
+        ),
+    );
+    second.reply(
+        "CLUSTER NODES",
+        &bulk(
+            &(line("aaa", a, "master - 0 0 1 connected 0-16383")
+                + &line("bbb", b, "myself,master - 0 0 2 connected [5-<-aaa]")),
+        ),
+    );
+    let page = |id: u64| list(&[bulk("0"), list(&[bulk(CartKeys::page(id).as_ref())])]);
+    first.reply("SCAN", &page(1));
+    second.reply("SCAN", &list(&[bulk("0"), list(&[])]));
+    on(builder(&first), async |_| {
+        assert_eq!(CartKeys::page_keys().count().await.unwrap(), 1);
+    });
+    assert!(second.received("SCAN") > 0, "the joining node may have keys");
 }
 
 #[test]

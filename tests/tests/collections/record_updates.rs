@@ -1,6 +1,8 @@
 //! Updates of records that race.
 
-use redis_keyspace::{ErrorKind, Redis};
+use std::collections::HashMap;
+
+use redis_keyspace::{ErrorKind, Hash, Keyspace, Redis, Text};
 use redis_keyspace_tests::{
     PATIENCE, RealCluster, RealServer, eventually, on_embedded, on_real, raw, require_command,
     shared_cluster, shared_server, unique_namespace, wire, within,
@@ -8,6 +10,13 @@ use redis_keyspace_tests::{
 
 use crate::records::ann;
 use crate::{Keys, Profile};
+
+#[derive(Keyspace)]
+#[keyspace(prefix = "filled_names", ttl = "1h")]
+struct FilledKeys {
+    #[key("{id}", fills = true)]
+    names: fn(id: u32) -> Hash<Text, Text>,
+}
 
 const TASKS: u64 = 24;
 const ROUNDS: u64 = 12;
@@ -153,26 +162,50 @@ fn an_update_leaves_untouched_fields_as_they_are_on_a_real_server() {
     on_real(untouched_fields_stay);
 }
 
-/// The server has not yet deleted a hash whose fields have all expired.
-#[test]
-fn an_update_of_expired_fields_creates_the_record() {
+/// Starts a server that does not delete a hash whose fields have all expired; `None` if fields have
+/// no lifetimes.
+fn with_emptied_hashes() -> Option<RealServer> {
     if !require_command(shared_server(), "HPEXPIRE") {
-        return;
+        return None;
     }
     let server = RealServer::builder().arg("--enable-debug-command").arg("yes").start();
     server.redis_cli(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    Some(server)
+}
+
+/// Creates a hash whose fields have all expired.
+async fn empty(server: &RealServer, key: &str) {
+    let nothing = server.redis_cli(&["HGETALL", key]);
+    server.redis_cli(&["HSET", key, "name", "old"]);
+    server.redis_cli(&["HPEXPIRE", key, "1", "FIELDS", "1", "name"]);
+    // Not HEXISTS, which would delete the field.
+    eventually("the field expires", async || server.redis_cli(&["HGETALL", key]) == nothing).await;
+    assert_eq!(server.redis_cli(&["EXISTS", key]), "1");
+}
+
+#[test]
+fn an_update_of_expired_fields_creates_the_record() {
+    let Some(server) = with_emptied_hashes() else { return };
     within(PATIENCE, async {
         let redis = Redis::open(&server.url()).unwrap();
         let profile = Keys::profile(77).on(&redis);
-        let key = redis.wire_key(&profile).unwrap();
-        let nothing = server.redis_cli(&["HGETALL", &key]);
-        server.redis_cli(&["HSET", &key, "name", "old"]);
-        server.redis_cli(&["HPEXPIRE", &key, "1", "FIELDS", "1", "name"]);
-        // Not HEXISTS, which would delete the field.
-        eventually("the field expires", async || server.redis_cli(&["HGETALL", &key]) == nothing).await;
-        assert_eq!(server.redis_cli(&["EXISTS", &key]), "1");
+        empty(&server, &redis.wire_key(&profile).unwrap()).await;
         profile.update_or_insert(ann, |profile| profile.visits += 1).attempts(1).await.unwrap();
         assert_eq!(profile.load().await.unwrap(), Some(Profile { visits: ann().visits + 1, ..ann() }));
         assert!(profile.ttl().await.unwrap().remaining().is_some(), "the declared lifetime starts");
+    });
+}
+
+#[test]
+fn a_load_of_expired_fields_stores_the_hash() {
+    let Some(server) = with_emptied_hashes() else { return };
+    within(PATIENCE, async {
+        let redis = Redis::open(&server.url()).unwrap();
+        let hash = FilledKeys::names(7).on(&redis);
+        empty(&server, &redis.wire_key(&hash).unwrap()).await;
+        let loaded = || async { HashMap::from([("name".to_owned(), "new".to_owned())]) };
+        assert_eq!(hash.get_or_set(loaded).await.unwrap()["name"], "new");
+        assert_eq!(hash.hget("name").await.unwrap().as_deref(), Some("new"), "it is stored");
+        assert!(hash.ttl().await.unwrap().remaining().is_some(), "the declared lifetime starts");
     });
 }

@@ -14,6 +14,7 @@ mod own_pool;
 mod plain_login;
 mod profiles;
 mod recovery;
+mod refusals;
 mod scopes;
 mod server_faults;
 mod silent_connections;

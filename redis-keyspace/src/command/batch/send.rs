@@ -124,7 +124,7 @@ impl PartOutcome {
         if part.failed.is_none() {
             // A server that currently runs no commands counts as unavailable.
             if let Ok(answer) = &replies
-                && let Some(error) = not_run(asked, answer, false)
+                && let Some(error) = not_run(asked, answer, part.subject.reads)
             {
                 replies = Err(error);
             }

@@ -27,6 +27,11 @@ impl Cluster {
                 NextStep::Follow(Route::Asking(self.shared.joining_node(&host, redirect.port)))
             }
             (None, Some("TRYAGAIN")) => NextStep::Soon,
+            // The node will know soon where the other one is. Others may know it already.
+            (None, Some("MOVED" | "ASK")) => {
+                self.shared.origin().trouble().notify_one();
+                NextStep::Soon
+            }
             _ => {
                 self.shared.origin().trouble().notify_one();
                 NextStep::Later

@@ -1,6 +1,7 @@
 //! Who serves each slot, and which slots are being moved, as the masters themselves report it.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::base::Cluster;
-use super::report::{MigratingSlot, NodeReport, ReportedMaster};
+use super::report::{MigratingSlot, NodeReport, ReportedAddress, ReportedMaster};
 use crate::connect::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SLOTS;
@@ -93,14 +94,19 @@ impl Cluster {
     /// to, and those that have replaced a master that does not know it yet.
     async fn reports(&self, deadline: Deadline) -> Result<(Vec<Arc<Node>>, Vec<NodeReport>)> {
         let mut nodes = self.masters();
+        // `CLUSTER NODES` always contains addresses, but they need not be reachable, and TLS
+        // certificates need not contain them.
+        let is_name =
+            |node: &Arc<Node>| node.address().is_some_and(|(host, _)| host.parse::<IpAddr>().is_err());
+        let uses_names = nodes.iter().any(is_name);
         let mut reports = ask_all(&nodes, deadline).await?;
         for _ in 0..MOST_HOPS {
             let mut others: Vec<Arc<Node>> = Vec::new();
             for NamedNode { id, address } in named(&reports) {
-                let node = self
-                    .shared
-                    .node_of_id(&id)
-                    .or_else(|| address.map(|(host, port)| self.shared.joining_node(&host, port)));
+                let node = self.shared.node_of_id(&id).or_else(|| {
+                    let (host, port) = address.as_ref()?.host_and_port(uses_names);
+                    Some(self.shared.joining_node(host, port))
+                });
                 // A node may have another name, by which it has reported already.
                 others.extend(
                     node.filter(|node| !nodes.iter().chain(&others).any(|known| Arc::ptr_eq(known, node))),
@@ -126,7 +132,7 @@ impl Cluster {
 #[derive(Debug, PartialEq, Eq)]
 struct NamedNode {
     id: String,
-    address: Option<(String, u16)>,
+    address: Option<ReportedAddress>,
 }
 
 /// Returns the nodes to ask in addition: the targets of slots that are being moved, and masters
@@ -307,7 +313,7 @@ mod tests {
     #[test]
     fn the_next_master_of_a_slot_may_serve_none_yet() {
         let moving = report(&format!("{A} [5->-eee]"));
-        let address = Some(("127.0.0.1".to_owned(), 7009));
+        let address = ReportedAddress::read("127.0.0.1:7009@17009,h");
         assert_eq!(moving.migrating[0].address, address);
         assert_eq!(named(&[moving]), [NamedNode { id: "eee".to_owned(), address }]);
         let unknown = layout(&[&format!("{A} [5->-eee]"), B]);
@@ -347,7 +353,7 @@ mod tests {
         let b = format!("{B}\n{c}");
         let cut_off = layout(&[A, &b]);
         assert_eq!((cut_off.unserved(), cut_off.disputed()), (None, Some(0)));
-        let address = Some(("127.0.0.1".to_owned(), 7002));
+        let address = ReportedAddress::read("127.0.0.1:7002");
         assert_eq!(named(&cut_off.reports), [NamedNode { id: "ccc".to_owned(), address }]);
         let found = layout(&[A, &b, &c.replace(" master", " myself,master")]);
         assert_eq!((found.owner(0), found.disputed()), (Some(2), None));

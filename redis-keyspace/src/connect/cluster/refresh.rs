@@ -11,6 +11,7 @@ use super::shared::ClusterShared;
 use super::view::ClusterView;
 use crate::connect::node::Node;
 use crate::error::{Error, ErrorKind};
+use crate::key::SLOTS;
 use crate::protocol::{Request, read};
 use crate::sync::{ClosedFlag, lock};
 use crate::time::{Backoff, Deadline, jittered};
@@ -78,7 +79,9 @@ impl ClusterShared {
 
     /// Asks one node after the other, and does not wait long for any of them.
     async fn ask_any(&self) -> Result<(ClusterView, Arc<Node>), Error> {
-        let (mut last, mut alone, mut foreign) = (None, None, None);
+        let (mut last, mut partial, mut alone, mut foreign) =
+            (None, None::<(ClusterView, Arc<Node>)>, None, None);
+        let served = usize::from(SLOTS) - self.map.load().unserved();
         for candidates in [Self::known, Self::others] {
             let mut candidates = candidates(self).into_iter();
             let mut asked = FuturesUnordered::new();
@@ -89,14 +92,21 @@ impl ClusterShared {
                     None => {}
                 }
                 let is_last = candidates.len() == 0;
-                let answer = if is_last && alone.is_none() {
+                let has_answer = alone.is_some() || partial.is_some();
+                let answer = if is_last && !has_answer {
                     asked.next().await
                 } else {
                     timeout(NEXT_NODE, asked.next()).await.unwrap_or_default()
                 };
                 match answer {
                     Some(Ok((view, node))) => match self.relation(&view, &node) {
-                        Relation::Same => return Ok((view, node)),
+                        Relation::Same if view.served() >= served => return Ok((view, node)),
+                        // A node that has just joined does not know all others. If no node knows
+                        // more, the slots are gone.
+                        Relation::Same => {
+                            let best = partial.as_ref().map_or(0, |(best, _)| best.served());
+                            partial = Some((view, node)).filter(|(view, _)| view.served() > best).or(partial);
+                        }
                         // If no other node answers, the cluster has shrunk to this one.
                         Relation::OnlyAsked => alone = alone.or(Some((view, node))),
                         // A former node may have joined another cluster. But if the configuration
@@ -108,11 +118,11 @@ impl ClusterShared {
                         }
                     },
                     Some(Err(error)) => last = Some(error),
-                    None if is_last && alone.is_some() => break,
+                    None if is_last && has_answer => break,
                     None => {}
                 }
             }
-            if let Some(answer) = alone.take() {
+            if let Some(answer) = partial.take().or(alone.take()) {
                 return Ok(answer);
             }
         }

@@ -26,7 +26,34 @@ pub(super) struct MigratingSlot {
     /// The id of the other node.
     pub(super) to: String,
     /// Its address, if the reporting node knows it.
-    pub(super) address: Option<(String, u16)>,
+    pub(super) address: Option<ReportedAddress>,
+}
+
+/// The address of a node, as another one sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReportedAddress {
+    ip: String,
+    /// The name that the node announces; empty if it announces none.
+    name: String,
+    port: u16,
+}
+
+impl ReportedAddress {
+    /// Reads `127.0.0.1:7000@17000,hostname,shard-id=5d9a`. An IPv6 address has no brackets, and
+    /// the name may be empty or missing.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (address, rest) = text.split_once('@').unwrap_or((text, ""));
+        let (ip, port) = address.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        let name = rest.split(',').nth(1).filter(|name| !name.contains('=')).unwrap_or_default();
+        (!ip.is_empty()).then(|| Self { ip: ip.to_owned(), name: name.to_owned(), port })
+    }
+
+    /// The host and the port. The host is the name if there is one and the cluster uses names.
+    pub(super) fn host_and_port(&self, uses_names: bool) -> (&str, u16) {
+        let host = if uses_names && !self.name.is_empty() { &self.name } else { &self.ip };
+        (host, self.port)
+    }
 }
 
 /// A master, as another node sees it.
@@ -36,7 +63,7 @@ pub(super) struct ReportedMaster {
     pub(super) epoch: u64,
     pub(super) slots: Vec<(u16, u16)>,
     /// Its address, if the reporting node knows it.
-    pub(super) address: Option<(String, u16)>,
+    pub(super) address: Option<ReportedAddress>,
 }
 
 impl NodeReport {
@@ -67,7 +94,7 @@ impl NodeReport {
         for moving in &mut report.migrating {
             let mut lines = text.lines().map(|line| line.split(' '));
             let fields = lines.find_map(|mut fields| (fields.next() == Some(&moving.to)).then_some(fields));
-            moving.address = fields.and_then(|mut fields| address(fields.next()?));
+            moving.address = fields.and_then(|mut fields| ReportedAddress::read(fields.next()?));
         }
         Ok(report)
     }
@@ -109,14 +136,7 @@ fn other(line: &str) -> Option<Option<ReportedMaster>> {
         return Some(None);
     }
     let (epoch, slots) = (epoch?.parse().ok()?, slots.into_iter().map(range).collect::<Option<_>>()?);
-    Some(Some(ReportedMaster { id: id.to_owned(), epoch, slots, address: address(at) }))
-}
-
-/// Reads `127.0.0.1:7000@17000,hostname`, where the host may be an IPv6 address without brackets.
-fn address(text: &str) -> Option<(String, u16)> {
-    let text = text.split('@').next()?;
-    let (host, port) = text.rsplit_once(':')?;
-    Some((host.to_owned(), port.parse().ok()?)).filter(|(host, port)| !host.is_empty() && *port != 0)
+    Some(Some(ReportedMaster { id: id.to_owned(), epoch, slots, address: ReportedAddress::read(at) }))
 }
 
 #[cfg(test)]
@@ -145,7 +165,7 @@ mod tests {
                 id: "ggg".to_owned(),
                 epoch: 4,
                 slots: vec![(300, 301), (400, 400)],
-                address: Some(("127.0.0.1".to_owned(), 7005)),
+                address: ReportedAddress::read("127.0.0.1:7005"),
             }],
         };
         let other = "ggg 127.0.0.1:7005@17005 master - 0 0 4 connected 300-301 400";
@@ -162,7 +182,18 @@ mod tests {
 
     #[test]
     fn addresses_have_ports() {
-        assert_eq!(address("2001:db8::1:7000@17000"), Some(("2001:db8::1".to_owned(), 7000)));
-        assert_eq!(address(":0@0"), None);
+        let read = |text, uses_names| {
+            let address = ReportedAddress::read(text)?;
+            let (host, port) = address.host_and_port(uses_names);
+            Some(format!("{host} {port}"))
+        };
+        assert_eq!(read("2001:db8::1:7000@17000", true).as_deref(), Some("2001:db8::1 7000"));
+        assert_eq!(read(":0@0", true), None);
+        let named = "10.0.0.1:7000@17000,a.example,shard-id=5d9a";
+        assert_eq!(read(named, true).as_deref(), Some("a.example 7000"));
+        assert_eq!(read(named, false).as_deref(), Some("10.0.0.1 7000"), "the cluster announces addresses");
+        for unnamed in ["10.0.0.1:7000@17000,,shard-id=5d9a", "10.0.0.1:7000@17000,shard-id=5d9a"] {
+            assert_eq!(read(unnamed, true).as_deref(), Some("10.0.0.1 7000"));
+        }
     }
 }

@@ -60,6 +60,12 @@ impl ClusterView {
         }
     }
 
+    /// How many slots have a master.
+    pub(super) fn served(&self) -> usize {
+        let served = self.ranges.iter().filter(|range| range.master.is_some());
+        served.map(|range| usize::from(range.last - range.first) + 1).sum()
+    }
+
     /// All nodes, some of them several times.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &ViewedNode> {
         self.ranges.iter().flat_map(|range| range.master.iter().chain(&range.replicas))

@@ -32,7 +32,8 @@ pub(super) fn handshake_error(endpoint: &str, error: io::Error, handshake: &Hand
         return Error::io(endpoint, error);
     }
     let message = format!(
-        "can't connect to {endpoint}: it closed the connection during the TLS handshake; check that this is a TLS port"
+        "can't connect to {endpoint}: it closed the connection during the TLS handshake; check that this is a TLS port, and \
+         that the server has room for more connections (`maxclients`)"
     );
     Error::new(ErrorKind::Unavailable, message).of_tls(TlsFailure::Closed).sourced(error)
 }

@@ -76,16 +76,24 @@ integers! {
     isize: None,
 }
 
+/// Servers write sums with 17 decimals, so a smaller amount would be lost without notice.
+const SMALLEST: f64 = 1e-17;
+
 impl Summable for f64 {
     type Amount = Self;
     const COMMAND: &'static str = "HINCRBYFLOAT";
     const LIMITS: Option<(i64, i64)> = None;
 
     fn amount_text(amount: Self) -> Result<String> {
-        if amount.is_finite() {
-            return Ok(amount.to_string());
+        if !amount.is_finite() {
+            return Err(Error::invalid_input("only a finite number can be added; nothing was sent"));
         }
-        Err(Error::invalid_input("only a finite number can be added; nothing was sent"))
+        if amount != 0.0 && amount.abs() < SMALLEST {
+            return Err(Error::invalid_input(format!(
+                "{amount:e} is too small to be added: servers keep 17 decimals; nothing was sent; use `update`"
+            )));
+        }
+        Ok(amount.to_string())
     }
 
     fn may_exceed(_: Self) -> bool {
@@ -105,6 +113,9 @@ mod tests {
         assert_eq!(i64::amount_text(i64::MIN).unwrap(), i64::MIN.to_string());
         assert!(f64::amount_text(f64::NAN).is_err() && f64::amount_text(f64::INFINITY).is_err());
         assert_eq!(f64::amount_text(0.1).unwrap(), "0.1");
+        assert_eq!(f64::amount_text(-1e-17).unwrap(), "-0.00000000000000001");
+        assert!(f64::amount_text(1e-18).is_err() && f64::amount_text(-f64::MIN_POSITIVE).is_err());
+        assert_eq!(f64::amount_text(0.0).unwrap(), "0");
     }
 
     #[test]
