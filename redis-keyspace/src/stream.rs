@@ -3,5 +3,6 @@
 pub use crate::command::{
     Claimed, ConsumerGroup, ConsumerInfo, Entry, GroupInfo, Pages, PendingEntry, PendingSummary, RawEntry,
     ReadFrom, StreamInfo, Tail, XAck, XAdd, XAutoClaim, XClaim, XPending, XRange, XRead, XReadGroup,
+    XReadMany,
 };
 pub use crate::kind::{InvalidStreamId, StreamId, Trim};

@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::Catalog;
 use super::acl_commands::{
-    ALWAYS, CHANNEL, EVERY_KEY, FILLED, FOR_REPLICAS, HEALTH, INSTEAD_OF_SCRIPTS, KEPT, KINDS, NOTIFICATIONS,
-    OF_SENTINELS, ON_CLUSTERS, SHARDED_CHANNEL, TIMED,
+    ALWAYS, CHANNEL, EVERY_KEY, FILLED, FOR_REPLICAS, FUNCTIONS, HEALTH, INSTEAD_OF_SCRIPTS, KEPT, KINDS,
+    NOTIFICATIONS, OF_SENTINELS, ON_CLUSTERS, SHARDED_CHANNEL, TIMED,
 };
 use crate::client::{HEALTH_PROBE, check_tenant};
 use crate::error::Result;
@@ -37,8 +37,7 @@ impl Catalog {
     ///
     /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
     /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, and raw
-    /// commands. [`Redis::watch`](crate::Redis::watch) also needs `+watch`, and functions need
-    /// `+fcall` and `+function`.
+    /// commands, [`watch`](AclRules::watch), and [functions](AclRules::functions).
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
@@ -61,6 +60,8 @@ impl Catalog {
             checks_health: false,
             uses_replicas: false,
             watches_keys: None,
+            uses_watch: false,
+            uses_functions: false,
             redis: None,
             valkey: None,
         }
@@ -83,6 +84,8 @@ pub struct AclRules {
     uses_replicas: bool,
     /// The database whose notifications the program subscribes to.
     watches_keys: Option<u16>,
+    uses_watch: bool,
+    uses_functions: bool,
     /// The oldest versions of the servers, major and minor.
     redis: Option<(u16, u16)>,
     valkey: Option<(u16, u16)>,
@@ -210,6 +213,29 @@ impl AclRules {
         self
     }
 
+    /// Adds the command of [`Redis::watch`](crate::Redis::watch).
+    pub fn watch(mut self) -> Self {
+        self.uses_watch = true;
+        self
+    }
+
+    /// Adds the commands that call and load [functions](crate::guide::scripts#functions), which
+    /// Redis 7.0 and later have.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Counter, Keyspace, catalog};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # pub struct PageKeys { views: fn(id: u64) -> Counter }
+    /// catalog!(CATALOG = [PageKeys]);
+    /// let rules = CATALOG.acl_rules().watch().functions().to_string();
+    /// assert!(rules.contains(" +watch") && rules.contains(" +fcall "));
+    /// ```
+    pub fn functions(mut self) -> Self {
+        self.uses_functions = true;
+        self
+    }
+
     /// Sets the oldest version of Redis that loads the rules. They contain the commands that it
     /// has, because a server rejects rules with a command that it does not know:
     ///
@@ -256,7 +282,9 @@ impl AclRules {
     fn has(&self, command: &str) -> bool {
         let Some(newer) = NewerCommand::named(&command.replace('|', " ")) else { return true };
         let redis = if self.is_for_any_server() { Some(DEFAULT_REDIS) } else { self.redis };
-        newer.is_in(redis, self.valkey) || (self.is_for_any_server() && SHARDED_CHANNEL.contains(&command))
+        // What the application asks for is there.
+        let is_asked_for = SHARDED_CHANNEL.contains(&command) || FUNCTIONS.contains(&command);
+        newer.is_in(redis, self.valkey) || (self.is_for_any_server() && is_asked_for)
     }
 
     /// Whether the servers that load the rules have rules for channels. Every Valkey has.
@@ -349,6 +377,12 @@ impl fmt::Display for AclRules {
         }
         if self.watches_keys.is_some() {
             commands.extend(NOTIFICATIONS);
+        }
+        if self.uses_watch {
+            commands.insert("watch");
+        }
+        if self.uses_functions {
+            commands.extend(FUNCTIONS);
         }
         if self.templates().any(|(_, template)| template.kind.is_collection) {
             commands.extend(KEPT);

@@ -7,6 +7,8 @@ use crate::kind::Layout;
 /// and `unwatch` clean up connections of a pool of the application.
 pub(super) const ALWAYS: [&str; 9] =
     ["client|setname", "dbsize", "discard", "exec", "multi", "ping", "scan", "select", "unwatch"];
+/// Commands that call and load functions.
+pub(super) const FUNCTIONS: [&str; 3] = ["fcall", "fcall_ro", "function|load"];
 /// Commands on every key.
 pub(super) const EVERY_KEY: [&str; 17] = [
     "copy",

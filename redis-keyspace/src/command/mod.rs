@@ -49,6 +49,7 @@ pub use collection::{
 pub use collection::{
     Claimed, ConsumerGroup, ConsumerInfo, Entry, GroupInfo, Pages, PendingEntry, PendingSummary, RawEntry,
     ReadFrom, StreamInfo, Tail, XAck, XAdd, XAutoClaim, XClaim, XPending, XRange, XRead, XReadGroup,
+    XReadMany,
 };
 #[cfg(feature = "embedded")]
 pub(crate) use collection::{DELETE_CONSUMER, NEIGHBOURS};

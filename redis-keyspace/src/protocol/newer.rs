@@ -241,13 +241,14 @@ impl NewerCommand {
     /// Returns the newer command with this name, in any case. A subcommand follows a space.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let (name, subcommand) = name.split_once(' ').map_or((name, None), |(name, sub)| (name, Some(sub)));
-        let is_meant = |sign: &Sign| match (sign, subcommand) {
-            (Sign::Command, None) => true,
+        let is_subcommand = |sign: &Sign| match (sign, subcommand) {
             (Sign::Subcommand(word), Some(subcommand)) => word.eq_ignore_ascii_case(subcommand),
             _ => false,
         };
-        let mut rows = TABLE.iter().filter(|(command, ..)| command.eq_ignore_ascii_case(name));
-        rows.find(|(_, sign, _)| is_meant(sign)).map(|(.., newer)| *newer)
+        let rows = || TABLE.iter().filter(|(command, ..)| command.eq_ignore_ascii_case(name));
+        // A subcommand is at least as new as its command.
+        let found = rows().find(|(_, sign, _)| is_subcommand(sign));
+        found.or_else(|| rows().find(|(_, sign, _)| matches!(sign, Sign::Command))).map(|(.., newer)| *newer)
     }
 }
 

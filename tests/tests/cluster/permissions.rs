@@ -173,7 +173,7 @@ async fn get(mut connection: RawConnection, key: &str) -> redis::RedisResult<Opt
 fn the_rules_are_enough_for_everything_and_for_nothing_else() {
     on_each(async |place| {
         let name = unique_namespace();
-        let rules = SHOP.acl_rules().namespace(&name).health();
+        let rules = SHOP.acl_rules().namespace(&name).health().watch();
         place.user(&name, "pass", &rules);
         for (protocol, login) in [
             (Protocol::Resp3, LoginMode::Auto),
@@ -184,6 +184,12 @@ fn the_rules_are_enough_for_everything_and_for_nothing_else() {
             let builder = builder.namespace(&name).unwrap().username(name.as_str()).password("pass");
             let redis = builder.build().unwrap();
             redis.scope(everything(&redis)).await;
+            let full = ShopKeys::name(7, "full");
+            let watched = redis.watch(&full, async |tx| {
+                tx.run(full.get()).await?;
+                Ok(Some(full.set("x")))
+            });
+            assert!(watched.await.unwrap().is_some());
             for health in
                 [redis.health().timeout(LIMIT).await, redis.health().with_write_probe().timeout(LIMIT).await]
             {
@@ -245,6 +251,10 @@ fn the_options_add_no_more_than_they_say() {
     let rules = || SHOP.acl_rules().namespace("staging");
     assert_eq!(difference(rules().health(), rules()), ["~staging:redis-keyspace:health", "+info"]);
     assert_eq!(difference(rules().sentinel(), rules()), ["+role"]);
+    assert_eq!(difference(rules().watch(), rules()), ["+watch"]);
+    assert_eq!(difference(rules().functions(), rules()), ["+fcall", "+fcall_ro", "+function|load"]);
+    let of_6_2 = || rules().redis_version(6, 2);
+    assert_eq!(difference(of_6_2().functions(), of_6_2()), [""; 0]);
     assert_eq!(difference(rules().replicas(), rules()), ["+info", "+readonly", "+wait"]);
     assert_eq!(difference(SHOP.acl_rules().health(), SHOP.acl_rules()), ["~redis-keyspace:health", "+info"]);
     let empty = || SHOP.acl_rules().server(Some("none"));

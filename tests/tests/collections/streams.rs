@@ -118,6 +118,34 @@ checks! {
         log.del().await.unwrap();
         assert_eq!(values(log.xread(StreamId::MIN).await.unwrap()), [0; 0]);
     },
+    xread_many: async {
+        let (one, none, two) = (filled(16, &[1, 2, 3]).await, Keys::renewed_log(16), Keys::loose(16));
+        two.del().await.unwrap();
+        for (ms, value) in [(1, 7), (2, 8)] {
+            two.xadd(&value).id(at(ms)).await.unwrap();
+        }
+        let read = async |ids: [u64; 3]| {
+            let streams = [one.clone(), none.clone(), two.clone()].into_iter().zip(ids.map(at));
+            let found = Key::xread_many(streams).await.unwrap();
+            found.into_iter().map(|(log, entries)| (log, values(entries))).collect::<Vec<_>>()
+        };
+        assert_eq!(read([0, 0, 0]).await, [(one.clone(), vec![1, 2, 3]), (two.clone(), vec![7, 8])]);
+        assert_eq!(read([3, 0, 1]).await, [(two.clone(), vec![8])]);
+        assert_eq!(read([3, 0, 2]).await, []);
+        let both = || [(one.clone(), StreamId::MIN), (two.clone(), at(1))];
+        let found = Key::xread_many(both()).count(1).await.unwrap();
+        assert_eq!(found.iter().map(|(_, entries)| entries.len()).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(found[1].0.xlen().await.unwrap(), 2, "the key can be used");
+        assert_eq!(Key::xread_many(both()).count(0).await.unwrap(), []);
+        assert_eq!(Key::xread_many(Vec::<(Key<Keys, Stream<u64>>, StreamId)>::new()).await.unwrap(), []);
+        let ends = || [(one.clone(), at(3)), (two.clone(), at(2))];
+        assert_eq!(Key::xread_many(ends()).block(BRIEF).await.unwrap(), []);
+        let (found, _) = tokio::join!(Key::xread_many(ends()).block(LONG), two.xadd(&9));
+        let found: Vec<_> = found.unwrap().into_iter().map(|(log, entries)| (log, values(entries))).collect();
+        assert_eq!(found, [(two.clone(), vec![9])]);
+        let error = Key::xread_many(ends()).block(Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    },
     tail: async {
         let log = filled(7, &[1, 2, 3]).await;
         let mut from_start = log.tail().after(StreamId::MIN).count(2);

@@ -126,6 +126,7 @@ fn every_operation_has_a_check() {
         // The rest of the file is about options.
         include_str!("../../../redis-keyspace/src/update/record.rs").split("type Decide").next().unwrap(),
         include_str!("../../../redis-keyspace/src/command/collection/stream/operations.rs"),
+        include_str!("../../../redis-keyspace/src/command/collection/stream/read_many.rs"),
     ];
     // Those of keys. A file also has the methods of builders.
     let operations = public_methods(sources.iter().flat_map(|source| operations_of(source)));

@@ -7,8 +7,8 @@ use redis_keyspace::{
 };
 use redis_keyspace_embedded::{Fault as ServerFault, Reply, ScriptContext, Server};
 use redis_keyspace_tests::{
-    Fault, PATIENCE, Proxy, manager, pool_builder, raw, shared_cluster, shared_server, unique_namespace,
-    within,
+    Fault, PATIENCE, Proxy, manager, pool_builder, raw, require_command, shared_cluster, shared_server,
+    unique_namespace, within,
 };
 use serde::{Deserialize, Serialize};
 
@@ -580,7 +580,7 @@ fn functions_on_the_embedded_server() {
 
 #[test]
 fn functions_on_real_servers() {
-    if shared_server().redis_cli(&["COMMAND", "INFO", "FCALL"]).contains("fcall") {
+    if require_command(shared_server(), "FCALL") {
         run(real(), functions);
         run(Redis::builder().url(&shared_cluster().url()).unwrap(), functions);
     }

@@ -65,4 +65,5 @@ pub(crate) use stream::DELETE_CONSUMER;
 pub use stream::{
     Claimed, ConsumerGroup, ConsumerInfo, Entry, GroupInfo, Pages, PendingEntry, PendingSummary, RawEntry,
     ReadFrom, StreamInfo, Tail, XAck, XAdd, XAutoClaim, XClaim, XPending, XRange, XRead, XReadGroup,
+    XReadMany,
 };

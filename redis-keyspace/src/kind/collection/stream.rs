@@ -53,7 +53,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | | |
 /// | --- | --- |
 /// | add | [`xadd`] |
-/// | read | [`xrange`], [`xread`], [`tail`], [`xlen`], [`xinfo`] |
+/// | read | [`xrange`], [`xread`], [`xread_many`], [`tail`], [`xlen`], [`xinfo`] |
 /// | remove | [`xdel`], [`xtrim`] |
 /// | groups | [`group`], [`groups`] |
 ///
@@ -63,6 +63,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`xadd`]: crate::Key::xadd
 /// [`xrange`]: crate::Key::xrange
 /// [`xread`]: crate::Key::xread
+/// [`xread_many`]: crate::Key::xread_many
 /// [`tail`]: crate::Key::tail
 /// [`xlen`]: crate::Key::xlen
 /// [`xinfo`]: crate::Key::xinfo

@@ -13,6 +13,7 @@ mod pending;
 mod range;
 mod read;
 mod read_group;
+mod read_many;
 mod replies;
 mod tail;
 
@@ -28,4 +29,5 @@ pub use pending::{PendingEntry, PendingSummary, XPending};
 pub use range::XRange;
 pub use read::XRead;
 pub use read_group::XReadGroup;
+pub use read_many::XReadMany;
 pub use tail::Tail;

@@ -102,18 +102,33 @@ pub(super) fn raw_entries(request: &Request, replies: Replies) -> Result<Vec<Raw
     there(answer(request, replies)?)
 }
 
+/// Returns the names of the streams that were read, and their entries.
+pub(super) fn pairs(request: &Request, replies: Replies) -> Result<Vec<(Reply, Reply)>> {
+    let unexpected = || unexpected("the entries of a stream were expected");
+    let pair = |parts: Vec<Reply>| <[Reply; 2]>::try_from(parts).map(Into::into).map_err(|_| unexpected());
+    match read::checked(answer(request, replies)?)? {
+        Reply::Nil => Ok(Vec::new()),
+        Reply::Map(parts) => {
+            let mut parts = parts.into_iter();
+            let mut streams = Vec::new();
+            while let Some(name) = parts.next() {
+                streams.push((name, parts.next().ok_or_else(unexpected)?));
+            }
+            Ok(streams)
+        }
+        Reply::Array(streams) => streams.into_iter().map(|stream| pair(list(stream)?)).collect(),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Decodes the entries of a stream.
+pub(super) fn entries_of<T: SingleValue>(entries: Reply) -> Result<Vec<Entry<T::Owned>>> {
+    typed::<T>(there(entries)?)
+}
+
 /// Returns the entries of the only stream that was read.
 fn of_one_stream(request: &Request, replies: Replies) -> Result<Reply> {
-    let streams = match read::checked(answer(request, replies)?)? {
-        Reply::Nil => return Ok(Reply::Nil),
-        Reply::Map(pairs) => pairs.into_iter().nth(1),
-        Reply::Array(streams) => match streams.into_iter().next() {
-            Some(stream) => list(stream)?.into_iter().nth(1),
-            None => return Ok(Reply::Nil),
-        },
-        _ => None,
-    };
-    streams.ok_or_else(|| unexpected("the entries of a stream were expected"))
+    Ok(pairs(request, replies)?.into_iter().next().map_or(Reply::Nil, |(_, entries)| entries))
 }
 
 /// Decodes the entries of XREAD and XREADGROUP.
