@@ -19,6 +19,17 @@ pub(crate) struct Client {
     /// Set by every change of a watched key.
     dirty: Arc<AtomicBool>,
     pub(crate) subscribed: bool,
+    pub(crate) replies: ReplyMode,
+}
+
+/// Which commands of a connection are answered: `CLIENT REPLY`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The next command is not answered.
+    Skip,
 }
 
 impl Client {
@@ -31,6 +42,7 @@ impl Client {
             watched: Vec::new(),
             dirty: Arc::default(),
             subscribed: false,
+            replies: ReplyMode::On,
         }
     }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::arguments::{exactly, first, integer, option};
 use super::context::{Closing, Context, Spec, command};
 use super::flags::{CONTAINER, NO_KEYS};
+use crate::client::ReplyMode;
 use crate::reply::{Answer, Failure, Reply};
 use crate::resp::Protocol;
 use crate::state::Peer;
@@ -38,6 +39,16 @@ pub(super) const TABLE: &[Spec] = &[
         if let Some(peer) = context.state.clients.get_mut(&context.client.id) {
             peer.no_evict = on;
         }
+        Ok(Reply::OK)
+    }),
+    command("client|reply", 3, 0, NO_KEYS, |context, arguments| {
+        let [mode] = exactly(arguments)?;
+        context.client.replies = match (option(mode).as_slice(), context.client.replies) {
+            (b"ON", _) => ReplyMode::On,
+            (b"OFF", _) | (b"SKIP", ReplyMode::Off) => ReplyMode::Off,
+            (b"SKIP", _) => ReplyMode::Skip,
+            _ => return Err(Failure::SYNTAX),
+        };
         Ok(Reply::OK)
     }),
     command("client|no-touch", 3, 0, NO_KEYS, |_, arguments| {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::output::Output;
 use super::pending::{Pending, Waited, after};
-use crate::client::Client;
+use crate::client::{Client, ReplyMode};
 use crate::command::{self, Closing, Context, Effect, Transaction};
 use crate::fault::FaultKind;
 use crate::mailbox::{Mailbox, mailbox};
@@ -26,6 +26,8 @@ pub(super) struct Connection {
     client: Client,
     /// The commands since MULTI.
     transaction: Option<Transaction>,
+    /// Whether the current command is not answered.
+    is_skipped: bool,
     pub(super) parser: Parser,
     pub(super) input: BytesMut,
     pub(super) output: Output,
@@ -55,6 +57,7 @@ impl Connection {
         Self {
             client: Client::new(id, shared.initial_user()),
             transaction: None,
+            is_skipped: false,
             limits: shared.output_limits.changes(),
             shared,
             parser: Parser::default(),
@@ -117,6 +120,10 @@ impl Connection {
     /// Executes a command, unless a fault applies to it.
     fn process(&mut self, arguments: Vec<Bytes>) {
         self.shared.log.record(self.client.id, &arguments);
+        self.is_skipped = self.client.replies == ReplyMode::Skip;
+        if self.is_skipped {
+            self.client.replies = ReplyMode::On;
+        }
         if arguments.first().is_some_and(|name| is_http(name)) {
             // As on a real server, the replies to commands before the HTTP request are lost, too.
             self.close(Closing::AtOnce);
@@ -131,7 +138,7 @@ impl Connection {
             Some(FaultKind::Error(text)) => {
                 self.count_only();
                 let reply = self.refuse(&arguments, text);
-                self.answer(&reply);
+                self.answer_command(&reply);
             }
             Some(FaultKind::Delay(delay)) => {
                 self.pending = Pending::Delayed { arguments, at: after(delay) };
@@ -205,7 +212,7 @@ impl Connection {
         let pending = std::mem::replace(&mut self.pending, Pending::Nothing);
         match waited {
             Waited::Answer(reply, closing) => {
-                self.answer(&reply);
+                self.answer_command(&reply);
                 self.close(closing);
             }
             Waited::Execute(arguments) => {
@@ -214,13 +221,13 @@ impl Connection {
             }
             Waited::Served(reply) => {
                 self.stop_waiting();
-                self.answer(&reply);
+                self.answer_command(&reply);
             }
             Waited::TimedOut => {
                 self.stop_waiting();
                 // An element may have arrived between the deadline and the lock.
                 if let Pending::Element { mut receiver, otherwise, .. } = pending {
-                    self.answer(&receiver.try_recv().unwrap_or(otherwise));
+                    self.answer_command(&receiver.try_recv().unwrap_or(otherwise));
                 }
             }
         }
@@ -233,7 +240,16 @@ impl Connection {
 
     fn answer_optional(&mut self, reply: Option<Reply>) {
         if let Some(reply) = reply {
-            self.answer(&reply);
+            self.answer_command(&reply);
+        }
+    }
+
+    /// Answers the current command, unless the client wants no reply. Confirmations of
+    /// subscriptions are messages, which it receives anyway.
+    fn answer_command(&mut self, reply: &Reply) {
+        let is_message = matches!(reply, Reply::Push(_) | Reply::Several(_));
+        if is_message || !self.is_skipped && self.client.replies == ReplyMode::On {
+            self.answer(reply);
         }
     }
 

@@ -404,3 +404,33 @@ async fn names_of_libraries_are_checked() {
     let error = "-ERR Lib-Name cannot contain spaces, newlines or special characters.\r\n";
     assert_eq!(client.line("CLIENT SETINFO Lib-Name a\\x20b").await, error);
 }
+
+/// `CLIENT REPLY`: some commands are not answered. Messages and confirmations of subscriptions are.
+#[tokio::test]
+async fn a_client_can_do_without_replies() {
+    let pipelines = [
+        ("CLIENT REPLY SKIP\r\nECHO a\r\nECHO b\r\n", "$1\r\nb\r\n"),
+        ("CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nECHO a\r\nECHO b\r\n", "$1\r\nb\r\n"),
+        ("CLIENT REPLY SKIP\r\nBLPOP none 0.01\r\nECHO b\r\n", "$1\r\nb\r\n"),
+        (
+            "CLIENT REPLY OFF\r\nECHO a\r\nnonsense\r\nCLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\nECHO b\r\n",
+            "+OK\r\n$1\r\nb\r\n",
+        ),
+        ("CLIENT REPLY maybe\r\nECHO b\r\n", "-ERR syntax error\r\n$1\r\nb\r\n"),
+        (
+            "CLIENT REPLY OFF\r\nSUBSCRIBE news\r\nUNSUBSCRIBE news\r\nCLIENT REPLY ON\r\n",
+            "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$4\r\nnews\r\n:0\r\n+OK\r\n",
+        ),
+    ];
+    for server in Running::both() {
+        for (sent, expected) in pipelines {
+            let mut client = server.connect().await;
+            client.send_bytes(sent.as_bytes()).await;
+            let mut received = String::new();
+            while received.len() < expected.len() {
+                received.push_str(std::str::from_utf8(&client.receive().await.unwrap()).unwrap());
+            }
+            assert_eq!(received, expected, "{} after {sent}", server.name());
+        }
+    }
+}
