@@ -36,7 +36,7 @@ impl Catalog {
     /// Redis 6.0 has no such rules, and needs [`redis_version(6, 0)`](AclRules::redis_version).
     ///
     /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
-    /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, and raw
+    /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, raw
     /// commands, [`watch`](AclRules::watch), and [functions](AclRules::functions).
     ///
     /// ```

@@ -60,6 +60,10 @@ pub(crate) async fn run_newer(
         return Ok(Some(replies));
     };
     let error = Error::server(said);
+    // A proxy lost its server: the command may have run.
+    if error.is_connection_lost() {
+        return Err(about(error));
+    }
     let is_denied = error.code() == Some("NOPERM");
     if error.is_about_missing_command() || (is_denied && said.contains("to run")) {
         event!(debug, "a script replaces a command that the server rejects", command = newer.name);

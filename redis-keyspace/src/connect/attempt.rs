@@ -90,13 +90,13 @@ impl Origin {
     /// Records whether several servers share the commands of the pool. Returns whether it was not
     /// known that they do.
     pub(super) fn set_spread(&self, is_spread: bool) -> bool {
-        !self.pool.is_spread.swap(is_spread, Ordering::Relaxed) && is_spread
+        !self.pool.is_spread.swap(is_spread, Ordering::SeqCst) && is_spread
     }
 
     /// How many shared connections to the server are used.
     #[inline]
     pub(super) fn shared_connections(&self) -> usize {
-        self.settings.shared_connections(self.pool.is_spread.load(Ordering::Relaxed))
+        self.settings.shared_connections(self.pool.is_spread.load(Ordering::SeqCst))
     }
 
     /// Makes one attempt within the connect timeout, and records its outcome. Ends it when the pool

@@ -23,33 +23,33 @@ pub(super) struct Demotions {
 struct LastReplacement {
     at: Instant,
     pause: Duration,
-    /// Whether commands were rejected since then.
-    is_repeated: bool,
+    /// Whether another server, or a master, was found since then. A proxy may report a master
+    /// although its server is a replica, so the pause still applies.
+    is_over: bool,
 }
 
 impl Demotions {
     /// Returns whether connections must be replaced now, because a command was rejected.
     pub(super) fn is_due(&mut self) -> bool {
         let now = Instant::now();
-        let pause = match &mut self.last {
-            Some(last) if now.duration_since(last.at) < last.pause => {
-                last.is_repeated = true;
-                return false;
-            }
+        let pause = match &self.last {
+            Some(last) if now.duration_since(last.at) < last.pause => return false,
             Some(last) if now.duration_since(last.at) < 2 * LONGEST_PAUSE => {
                 (2 * last.pause).min(LONGEST_PAUSE)
             }
             _ => FIRST_PAUSE,
         };
-        self.last = Some(LastReplacement { at: now, pause, is_repeated: false });
+        self.last = Some(LastReplacement { at: now, pause, is_over: false });
         true
     }
 
-    /// Records which run a connection found. Returns whether connections must be replaced now,
-    /// because it is another run than before, and commands were rejected meanwhile.
-    pub(super) fn is_over(&mut self, run: ServerRun) -> bool {
-        let is_other = self.run.replace(run).is_some_and(|before| before != run);
-        is_other && self.last.take_if(|last| last.is_repeated).is_some()
+    /// Records what a connection found: the run, if the server reports its id, and whether it says
+    /// that it is a master. Returns whether connections must be replaced now, because it is another
+    /// server than the one that rejected commands, or a master again.
+    pub(super) fn is_over(&mut self, run: Option<ServerRun>, is_master: bool) -> bool {
+        let is_other = run.is_some_and(|run| self.run.replace(run).is_some_and(|before| before != run));
+        let last = self.last.as_mut().filter(|last| (is_other || is_master) && !last.is_over);
+        last.is_some_and(|last| !std::mem::replace(&mut last.is_over, true))
     }
 }
 
@@ -77,15 +77,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn another_server_behind_the_name_is_used_at_once() {
-        let (one, other) = (ServerRun::new(), ServerRun::new());
+        let (one, other) = (Some(ServerRun::new()), Some(ServerRun::new()));
         let mut demotions = Demotions::default();
-        assert!(!demotions.is_over(one));
+        assert!(!demotions.is_over(one, true), "nothing was rejected");
         assert!(demotions.is_due());
-        assert!(!demotions.is_over(one), "the same server");
-        assert!(!demotions.is_due());
-        assert!(demotions.is_over(other));
-        assert!(!demotions.is_over(other));
-        assert!(!demotions.is_over(one), "nothing was rejected since");
+        assert!(!demotions.is_over(one, false), "the same server");
+        assert!(demotions.is_over(other, false));
+        assert!(!demotions.is_over(other, false) && !demotions.is_over(one, true), "once is enough");
+        assert!(!demotions.is_due(), "a server that only claims to be a master is left alone, too");
+        advance(FIRST_PAUSE).await;
         assert!(demotions.is_due());
+        assert!(!demotions.is_over(None, false), "the server does not say which it is");
+        assert!(demotions.is_over(None, true));
     }
 }

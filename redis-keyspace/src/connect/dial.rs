@@ -20,8 +20,8 @@ const NEXT_ADDRESS: Duration = Duration::from_millis(200);
 
 /// Connects to the first address of the host that accepts a connection. The caller limits the time.
 pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = resolve(host).await?.into_iter().map(|address| SocketAddr::new(address, port));
-    let stream = first_of(alternating(addresses.collect()), TcpStream::connect).await?;
+    let addresses = alternating(resolve(host, port).await?);
+    let stream = first_of(addresses, TcpStream::connect).await?;
     // Disables Nagle's algorithm. With it, a single small command would wait for an
     // acknowledgement. The driver leaves it on by default.
     stream.set_nodelay(true)?;

@@ -215,7 +215,8 @@ impl ServerFacts {
         }
         let run = self.run_of(server);
         // Without an id, each connection counts as another run.
-        if server.run_id.is_some() && lock(&self.demotions).is_over(run) {
+        let known = server.run_id.is_some().then_some(run);
+        if lock(&self.demotions).is_over(known, server.role.as_deref() == Some("master")) {
             self.new_generation();
         }
         if *self.first_run.get_or_init(|| run) != run {
@@ -337,11 +338,13 @@ impl ServerFacts {
         self.breaker.wants_probe() || self.search.is_urgent()
     }
 
-    /// Starts a new generation of connections because the server became a replica, but not for each
-    /// command that it rejects: it may stay a replica, and each generation ends subscriptions.
+    /// Starts a new generation of connections because the server became a replica. Idle connections
+    /// are not used any more. But subscriptions do not end with each command that is rejected: the
+    /// server may stay a replica.
     pub(super) fn note_demotion(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
         if lock(&self.demotions).is_due() {
-            self.new_generation();
+            self.generations.send_replace(());
         }
     }
 

@@ -58,7 +58,11 @@ pub(super) async fn login(stream: &mut ByteStream, settings: &Settings) -> Resul
         }
     };
     if server.atomicity.no_multi.is_some() {
-        server.atomicity.no_scripts = conversation.probe(&[script_probe()]).await?;
+        match conversation.probe(&[script_probe()]).await? {
+            // A server that runs nothing now does not say whether it has scripts.
+            Some(error) if error.is_not_run() => return Err(LoginFailure::Failed(error)),
+            refusal => server.atomicity.no_scripts = refusal,
+        }
     }
     Ok(Login { unread: conversation.input, speaks_resp3, server, issued: None })
 }

@@ -265,6 +265,8 @@ async fn refusal(
     for _ in 0..2 {
         let (mut stream, _) = plain(settings, facts).await.map_err(LoginFailure::into_error)?;
         match timeout(limit, probe(&mut stream, settings, packets)).await {
+            // A server that runs nothing now does not say what it accepts.
+            Ok(Ok(Some(error))) if error.is_not_run() => return Err(error),
             Ok(Ok(refusal)) => return Ok(Probed { value: refusal, is_certain: true }),
             Ok(Err(LoginFailure::Failed(error))) => return Err(error),
             Ok(Err(LoginFailure::Closed(_))) => {}

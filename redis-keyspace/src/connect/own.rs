@@ -269,7 +269,13 @@ impl Own {
             // Boxed, because it is large and rare, and the futures of all requests contain it.
             None => {
                 let lanes = self.lanes.load_full().ok_or_else(Error::closed)?;
-                Box::pin(slot.lane(&lanes, &self.origin, deadline)).await
+                let lane = Box::pin(slot.lane(&lanes, &self.origin, deadline)).await?;
+                let is = |other: &Slot| std::ptr::eq(other, slot);
+                if !is(&self.big) && !self.used().iter().any(is) {
+                    // Fewer connections are enough since this one was begun.
+                    slot.end();
+                }
+                Ok(lane)
             }
         }
     }

@@ -366,10 +366,11 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         store: impl FnOnce(&mut Self) -> Result<(), Reply>,
     ) -> Result<Reply, Reply> {
         let sight = if self.command != b"GET" && self.seen.as_ref().is_some_and(Vec::is_empty) {
+            let exists = self.call(&[b"EXISTS", self.key])? == Reply::Integer(1);
             // A hash whose fields have all expired may still exist.
-            let exists = self.call(&[b"EXISTS", self.key])? == Reply::Integer(1)
+            let exists = exists
                 && (self.command != b"HGETALL"
-                    || self.call(&[b"HGETALL", self.key])? != Reply::Array(Vec::new()));
+                    || self.call(&[b"HGETALL", self.key]) != Ok(Reply::Array(Vec::new())));
             if exists { b"any".to_vec() } else { Vec::new() }
         } else {
             self.sight()?.1

@@ -28,8 +28,8 @@ impl Error {
             }
             // The node does not know the name of the other one yet.
             "MOVED" | "ASK" if Redirect::is_without_host(text) => ErrorKind::Unavailable,
-            _ if is_without_upstream(text) => ErrorKind::Unavailable,
-            _ if has_lost_upstream(text) => ErrorKind::ConnectionLost,
+            _ if text == NO_UPSTREAM => ErrorKind::Unavailable,
+            _ if LOST_UPSTREAM.contains(&text) => ErrorKind::ConnectionLost,
             _ => ErrorKind::Server,
         };
         let hint = match code {
@@ -129,26 +129,22 @@ fn is_refusal(code: &str, text: &str) -> bool {
     words.iter().any(|words| text.contains(words))
 }
 
-/// Whether this is the text with which a proxy reports that it has sent the command to no server.
-fn is_without_upstream(text: &str) -> bool {
-    matches!(
-        text,
-        "no upstream host" | "ERR Connection refused" | "ERR Host is down" | "ERR No route to host"
-    )
-}
+/// What Envoy answers if it has no server, so that it sent the command to none.
+const NO_UPSTREAM: &str = "no upstream host";
 
-/// Whether this is the text with which a proxy reports that the server did not answer. The command
-/// may have run.
-fn has_lost_upstream(text: &str) -> bool {
-    matches!(
-        text,
-        "upstream failure"
-            | "upstream protocol error"
-            | "ERR Connection timed out"
-            | "ERR Connection reset by peer"
-            | "ERR Broken pipe"
-    )
-}
+/// What Envoy and Twemproxy answer if their server did not. The command may have run: Twemproxy
+/// answers all commands in flight with the error of the socket, whatever it is.
+const LOST_UPSTREAM: [&str; 9] = [
+    "upstream failure",
+    "upstream protocol error",
+    "ERR Broken pipe",
+    "ERR Connection refused",
+    "ERR Connection reset by peer",
+    "ERR Connection timed out",
+    "ERR Host is down",
+    "ERR Network is unreachable",
+    "ERR No route to host",
+];
 
 /// Whether this is the text with which servers report that they do not know a script, which then
 /// did not run.

@@ -200,7 +200,8 @@ async fn a_server_that_stays_a_replica_keeps_its_subscriptions() {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let losses = losses.await.unwrap();
-    assert!((1..=10).contains(&losses), "{losses} losses in 100 seconds");
+    // Each pause ends with two: for the replica, and because the server says that it is a master.
+    assert!((1..=20).contains(&losses), "{losses} losses in 100 seconds");
 }
 
 /// A connection that the server closes ends no subscription.

@@ -143,6 +143,8 @@ checks! {
         let (found, _) = tokio::join!(Key::xread_many(ends()).block(LONG), two.xadd(&9));
         let found: Vec<_> = found.unwrap().into_iter().map(|(log, entries)| (log, values(entries))).collect();
         assert_eq!(found, [(two.clone(), vec![9])]);
+        let found = Key::xread_many(both()).count(1).block(LONG).await.unwrap();
+        assert_eq!(found.iter().map(|(_, entries)| entries.len()).collect::<Vec<_>>(), [1, 1]);
         let error = Key::xread_many(ends()).block(Duration::ZERO).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     },

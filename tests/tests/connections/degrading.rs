@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use redis_keyspace::cache::ValueSource;
 use redis_keyspace::command::OnUnavailable;
-use redis_keyspace::{Counter, ErrorKind, Json, Key, Keyspace, Redis, Text};
+use redis_keyspace::stream::StreamId;
+use redis_keyspace::{Counter, ErrorKind, Json, Key, Keyspace, Redis, Stream, Text};
 use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{PATIENCE, RealServer, within};
 
@@ -17,6 +18,7 @@ struct PageKeys {
     title: fn(id: u64) -> Text,
     tags: fn(id: u64) -> Json<Vec<String>>,
     views: fn(id: u64) -> Counter,
+    log: fn(id: u64) -> Stream<Text>,
 }
 
 /// No cache.
@@ -198,4 +200,25 @@ fn the_last_seen_value_is_returned_without_redis() {
 #[keyspace(prefix = "stale", ttl = "1h", stale_for = "1h")]
 struct Stale {
     text: fn(id: u32) -> Text,
+}
+
+#[test]
+fn reads_of_several_streams_return_no_entries() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
+        PageKeys::log(1).xadd("x").on(&redis).await.unwrap();
+        let read = || Key::xread_many([1, 2].map(|id| (PageKeys::log(id).on(&redis), StreamId::MIN)));
+        assert_eq!(read().await.unwrap().len(), 1);
+        let _fault = server.inject(Fault::close_before().on("XREAD"));
+        assert_eq!(read().await.unwrap(), []);
+        assert!(PageKeys::log(1).xread(StreamId::MIN).on(&redis).await.unwrap().is_empty());
+        assert_eq!(redis.batch((read(), read())).await.unwrap(), (vec![], vec![]));
+        assert_eq!(Redis::disabled().scope(async { read_disabled().await }).await, []);
+    });
+}
+
+/// Reads on a handle that has no server.
+async fn read_disabled() -> Vec<(Key<PageKeys, Stream<Text>>, Vec<redis_keyspace::stream::Entry<String>>)> {
+    Key::xread_many([1, 2].map(|id| (PageKeys::log(id), StreamId::MIN))).await.unwrap()
 }

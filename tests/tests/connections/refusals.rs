@@ -81,6 +81,13 @@ fn a_login_is_repeated_while_a_script_runs() {
             assert_eq!(fault.hits(), 2);
             // The server has transactions, although it refused one.
             redis.transaction((Keys::count(1).incr(), Keys::text(1).set("x"))).await.unwrap();
+            // A plain login asks on connections of its own.
+            let builder = Redis::builder().embedded(server.clone()).login(LoginMode::Plain);
+            let plain = builder.retries(5).retry_delay(Duration::from_millis(1)).build().unwrap();
+            let fault = server.inject(Fault::error(refusal).on(command).times(2));
+            plain.transaction((Keys::count(1).incr(), Keys::text(1).set("x"))).await.unwrap();
+            drop(fault);
+            plain.transaction((Keys::count(1).incr(), Keys::text(1).set("x"))).await.unwrap();
 
             let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
             let _fault = server.inject(Fault::error(refusal).on(command));
@@ -113,16 +120,21 @@ fn proxies_report_that_their_server_is_away() {
         let server = Server::new();
         let builder = Redis::builder().embedded(server.clone()).retries(5);
         let redis = builder.retry_delay(Duration::from_millis(1)).build().unwrap();
-        for refusal in ["no upstream host", "ERR Connection refused", "ERR Host is down"] {
-            let before = Keys::count(1).get().on(&redis).await.unwrap();
-            let fault = server.inject(Fault::error(refusal).on("INCRBY").times(3));
-            assert_eq!(Keys::count(1).incr().on(&redis).await.unwrap(), before + 1, "{refusal}");
-            assert_eq!(fault.hits(), 3);
-            let _fault = server.inject(Fault::error(refusal).on("INCRBY"));
-            let error = Keys::count(1).incr().on(&redis).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-        }
-        for lost in ["upstream failure", "ERR Connection timed out", "ERR Connection reset by peer"] {
+        let refusal = Fault::error("no upstream host").on("INCRBY");
+        let fault = server.inject(refusal.clone().times(3));
+        assert_eq!(Keys::count(1).incr().on(&redis).await.unwrap(), 1);
+        assert_eq!(fault.hits(), 3);
+        let fault = server.inject(refusal);
+        let error = Keys::count(1).incr().on(&redis).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        drop(fault);
+        for lost in [
+            "upstream failure",
+            "ERR Connection timed out",
+            "ERR Connection reset by peer",
+            "ERR Connection refused",
+            "ERR No route to host",
+        ] {
             let fault = server.inject(Fault::error(lost).on("INCRBY"));
             let error = Keys::count(1).incr().on(&redis).await.unwrap_err();
             assert!(error.is_connection_lost(), "{error}");
@@ -134,6 +146,8 @@ fn proxies_report_that_their_server_is_away() {
             let _fault = server.inject(Fault::error(lost).on("GET"));
             let get = Keys::text(1).get().on_unavailable(OnUnavailable::Miss);
             assert_eq!(get.on(&redis).await.unwrap(), None, "{lost}");
+            let both = (Keys::text(1).get().on_unavailable(OnUnavailable::Miss), Keys::text(2).set("x"));
+            assert_eq!(redis.batch(both).await.unwrap(), (None, ()), "{lost}");
         }
     });
 }

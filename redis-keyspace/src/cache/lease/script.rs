@@ -185,7 +185,10 @@ local command, ms = what == 'fill' and ARGV[5] or what == 'absent' and ARGV[4] o
 local sight
 if command ~= 'GET' and seen == '' then
   sight = redis.call('EXISTS', KEYS[1]) == 1 and 'any' or ''
-  if sight == 'any' and command == 'HGETALL' and #redis.call('HGETALL', KEYS[1]) == 0 then sight = '' end
+  if sight == 'any' and command == 'HGETALL' then
+    local fields = redis.pcall('HGETALL', KEYS[1])
+    if not fields.err and #fields == 0 then sight = '' end
+  end
 else
   sight = digest(look(command), command)
 end

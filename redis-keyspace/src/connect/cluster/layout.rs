@@ -96,8 +96,11 @@ impl Cluster {
         let mut nodes = self.masters();
         // `CLUSTER NODES` always contains addresses, but they need not be reachable, and TLS
         // certificates need not contain them.
-        let is_name =
-            |node: &Arc<Node>| node.address().is_some_and(|(host, _)| host.parse::<IpAddr>().is_err());
+        // The configured name may stand in for hosts that the cluster does not name.
+        let own = self.shared.home.address().map(|(host, _)| host);
+        let is_name = |node: &Arc<Node>| {
+            node.address().is_some_and(|(host, _)| Some(host) != own && host.parse::<IpAddr>().is_err())
+        };
         let uses_names = nodes.iter().any(is_name);
         let mut reports = ask_all(&nodes, deadline).await?;
         for _ in 0..MOST_HOPS {

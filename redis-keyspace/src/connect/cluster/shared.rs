@@ -236,7 +236,7 @@ impl ClusterShared {
             }
         }
         if self.origin().set_spread(new.masters().nth(1).is_some()) {
-            let nodes = new.nodes().iter().map(|entry| &entry.node).chain([&self.home]);
+            let nodes = new.nodes().iter().map(|entry| &entry.node).chain(&state.joining).chain([&self.home]);
             nodes
                 .flat_map(|node| [Some(node), node.reader.get()])
                 .flatten()

@@ -23,8 +23,9 @@ impl<S: Keyspace, T: SingleValue> Key<S, Stream<T>> {
     ///
     /// [`count`](XReadMany::count) limits the entries of each stream, and
     /// [`block`](XReadMany::block) waits for some. To follow streams, pass the ID of the last entry
-    /// of each to the next call. On a cluster, all streams must be in one slot. The handle that was
-    /// set on the keys is not set on the returned ones.
+    /// of each to the next call. On a cluster, all streams must be in one slot. The name of one
+    /// stream must not be the end of the name of another. The handle that was set on the keys is
+    /// not set on the returned ones.
     ///
     /// ```
     /// # use redis_keyspace::stream::StreamId;

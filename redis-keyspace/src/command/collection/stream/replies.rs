@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::entry::{Entry, RawEntry};
-use crate::command::collection::base::{answer, list, unexpected};
+use crate::command::collection::base::{answer, is_miss, list, unexpected};
 use crate::error::Result;
 use crate::kind::{SingleValue, StreamId};
 use crate::protocol::{Replies, Reply, Request, read};
@@ -107,7 +107,7 @@ pub(super) fn pairs(request: &Request, replies: Replies) -> Result<Vec<(Reply, R
     let unexpected = || unexpected("the entries of a stream were expected");
     let pair = |parts: Vec<Reply>| <[Reply; 2]>::try_from(parts).map(Into::into).map_err(|_| unexpected());
     match read::checked(answer(request, replies)?)? {
-        Reply::Nil => Ok(Vec::new()),
+        reply if is_miss(&reply) => Ok(Vec::new()),
         Reply::Map(parts) => {
             let mut parts = parts.into_iter();
             let mut streams = Vec::new();
