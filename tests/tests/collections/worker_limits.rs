@@ -41,7 +41,8 @@ both_servers! {
         let waiting = add(51, 0..1).await;
         let delays = Arc::new(AtomicU64::new(0));
         let noted = Arc::clone(&delays);
-        let worker = waiting.group("workers").worker("worker").min_idle(BRIEF);
+        // Not a brief time: a worker that is held up for longer claims its own jobs.
+        let worker = waiting.group("workers").worker("worker").min_idle(PATIENCE);
         let worker = worker.backoff(Duration::MAX, Duration::MAX).on_event(move |event| {
             if let WorkerEvent::Failed { delay, .. } = event {
                 noted.store(delay.as_secs(), Ordering::Relaxed);
@@ -54,7 +55,7 @@ both_servers! {
             eventually("the failure is reported", async || delays.load(Ordering::Relaxed) > 0).await;
             // Time for other runs, if there were any.
             waiting.xadd(&1).await.unwrap();
-            eventually("another job ran", async || stats.get().failed == 2).await;
+            eventually("another job ran", async || stats.get().failed >= 2).await;
             drop(stop);
         });
         assert_eq!(ended.unwrap().claimed, 0);

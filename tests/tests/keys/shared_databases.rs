@@ -3,7 +3,7 @@
 
 use redis_keyspace::{ErrorKind, Keyspace, Redis, RedisBuilder, Text, catalog};
 use redis_keyspace_embedded::Server;
-use redis_keyspace_tests::{PATIENCE, child_test, raw, shared_server, unique_namespace, within};
+use redis_keyspace_tests::{PATIENCE, RealServer, child_test, raw, shared_server, unique_namespace, within};
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "user", server = "accounts", ttl = "1h")]
@@ -72,9 +72,14 @@ catalog!(
 
 /// Runs a body with handles on one server, embedded and real, within a unique namespace.
 fn on_one_server(body: impl AsyncFn(&dyn Fn() -> RedisBuilder)) {
-    let (server, url) = (Server::new(), shared_server().url());
+    on_each_server(&shared_server().url(), body);
+}
+
+/// Runs a test on the embedded server and on this one.
+fn on_each_server(url: &str, body: impl AsyncFn(&dyn Fn() -> RedisBuilder)) {
+    let server = Server::new();
     let embedded = || Redis::builder().embedded(server.clone());
-    let real = || Redis::builder().url(&url).unwrap();
+    let real = || Redis::builder().url(url).unwrap();
     for builder in [&embedded as &dyn Fn() -> RedisBuilder, &real] {
         let namespace = unique_namespace();
         within(PATIENCE, body(&|| builder().namespace(&namespace).unwrap()));
@@ -178,7 +183,9 @@ fn a_keyspace_does_not_collide_with_itself() {
 
 #[test]
 fn a_dedicated_server_serves_keyspaces_that_name_it() {
-    on_one_server(async |builder| {
+    // Its own server: on the shared one, it would not let other tests use their keyspaces.
+    let server = RealServer::start();
+    on_each_server(&server.url(), async |builder| {
         let redis = builder().build().unwrap();
         ConfigKeys::name(7).set("x").on(&redis).await.unwrap();
         FlagKeys::flag(7).set("x").on(&redis).await.unwrap();
@@ -229,7 +236,8 @@ fn a_key_without_a_namespace_can_start_with_one() {
 
 #[test]
 fn a_handle_can_opt_out() {
-    on_one_server(async |builder| {
+    let server = RealServer::start();
+    on_each_server(&server.url(), async |builder| {
         let redis = builder().allow_overlapping_keyspaces().build().unwrap();
         AccountKeys::name(7).set("x").on(&redis).await.unwrap();
         assert_eq!(ShopKeys::address("7").get().on(&redis).await.unwrap().as_deref(), Some("x"));
