@@ -87,7 +87,10 @@ fn a_login_is_repeated_while_a_script_runs() {
             let fault = server.inject(Fault::error(refusal).on(command).times(2));
             plain.transaction((Keys::count(1).incr(), Keys::text(1).set("x"))).await.unwrap();
             drop(fault);
+            let transactions = server.inject(Fault::delay(Duration::ZERO).on("MULTI"));
             plain.transaction((Keys::count(1).incr(), Keys::text(1).set("x"))).await.unwrap();
+            assert_eq!(transactions.hits(), 1, "{command}: no script replaces transactions");
+            drop(transactions);
 
             let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
             let _fault = server.inject(Fault::error(refusal).on(command));
