@@ -174,3 +174,18 @@ pub use kind::{
 pub use redis_keyspace_derive::{KeyArgument, Keyspace, Record, Script, SingleValue};
 pub use schema::{Key, Keyspace};
 pub use script::Script;
+
+// The examples of the derives. They are tested here because they use this crate.
+#[cfg(doctest)]
+mod derives {
+    #[doc = include_str!("../../redis-keyspace-derive/src/docs/keyspace.md")]
+    mod keyspace {}
+    #[doc = include_str!("../../redis-keyspace-derive/src/docs/key_argument.md")]
+    mod key_argument {}
+    #[doc = include_str!("../../redis-keyspace-derive/src/docs/record.md")]
+    mod record {}
+    #[doc = include_str!("../../redis-keyspace-derive/src/docs/script.md")]
+    mod script {}
+    #[doc = include_str!("../../redis-keyspace-derive/src/docs/single_value.md")]
+    mod single_value {}
+}
