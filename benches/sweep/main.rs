@@ -48,7 +48,7 @@ async fn compare(keys: u64, mine: u64, rounds: usize) -> Result<(), Error> {
             let Some(result) = measure(ARMS[arm], &server)? else { continue };
             results[arm].push(result);
             // The mark that a sweep leaves must not be counted.
-            redis::cmd("UNLINK").arg("session:%swept:session").query_async::<()>(&mut connection).await?;
+            redis::cmd("UNLINK").arg("session:%swept:{}").query_async::<()>(&mut connection).await?;
             let left: u64 = redis::cmd("DBSIZE").query_async(&mut connection).await?;
             if left != keys - mine {
                 return Err(format!("{} left {left} keys instead of {}", ARMS[arm], keys - mine).into());

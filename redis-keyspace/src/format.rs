@@ -30,7 +30,7 @@
 //! | name | content |
 //! | --- | --- |
 //! | key `%fill`, and `{`key`}` unless the key has a hash tag | leases, a stale copy, a negative entry; the field `v` is the version of this format |
-//! | the text before the first argument, `%swept:` and the field | the mark of the last deletion by pattern, also created by the first fill |
+//! | the text before the first argument, `%swept:`, and the rest of the template with `{}` for each argument | the mark of the last deletion by pattern, also created by the first fill |
 //! | key `%fence`, and `{`key`}` unless the key has a hash tag | the last fencing number of a lock |
 //! | key `%payload`, and `{`key`}` unless the key has a hash tag | the payload that the work of a `Once` ran for |
 //! | key `%g` and 16 hex digits | the key in a generation of a group |

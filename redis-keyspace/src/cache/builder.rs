@@ -61,8 +61,9 @@ impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
 
     /// Computes the TTL from the loaded value. Use it for a token that has its own expiry time, or
     /// to keep an empty list for a shorter time. With [`early_refresh`](Self::early_refresh), the
-    /// closure also runs on hits. A value with a TTL of zero is not stored. A TTL
-    /// longer than Redis supports is reduced to the longest, 73 million years.
+    /// closure also runs on hits. A value with a TTL of zero is not stored, and an earlier value that
+    /// it replaces is removed. A TTL longer than Redis supports is reduced to the longest, 73 million
+    /// years.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -138,6 +139,9 @@ impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
     /// least every 100 ms. If the loading process dies, another one takes over: after 5 seconds, or
     /// after 30 seconds if the call of the dead process did not set this option. Without it, each
     /// process loads once.
+    ///
+    /// A load that fails, or finds no value to store, leaves nothing for the others. After two such
+    /// loads, a process no longer waits, and loads the value itself.
     ///
     /// Two loaders in different processes that wait for each other's keys block each other, until
     /// one of them has waited for the [`wait_timeout`](Self::wait_timeout).

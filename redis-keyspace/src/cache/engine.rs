@@ -179,6 +179,14 @@ impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
         }
         let held = match LeasePlace::are_held(&asked).await {
             Err(error) if fill.goes_on(&error) => vec![true; asked.len()],
+            Err(error) if error.is_outage() => {
+                for (index, _) in std::mem::take(&mut late) {
+                    let copy = fill.entries.get(index).and_then(|entry| fill.copy(entry));
+                    self.serve_stale(index, copy.ok_or_else(|| error.clone())?)?;
+                }
+                fill.note_degraded(&error);
+                Vec::new()
+            }
             held => held?,
         };
         for ((index, follower), held) in late.into_iter().zip(held) {

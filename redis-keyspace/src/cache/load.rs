@@ -37,8 +37,15 @@ pub(super) struct Led {
     pub(super) is_self_wait: bool,
     /// The lease of a load that this caller replaces, after it has waited long enough.
     pub(super) instead_of: Option<Arc<str>>,
-    /// The lease of another process, and until when this caller waits for it.
-    pub(super) awaited: Option<(Arc<str>, Instant)>,
+    pub(super) awaited: Option<Awaited>,
+}
+
+/// The lease of another process that a caller waits for.
+pub(super) struct Awaited {
+    pub(super) token: Arc<str>,
+    pub(super) until: Instant,
+    /// How many leases ended without a value while the caller waited.
+    pub(super) ended: u32,
 }
 
 impl Led {
@@ -224,13 +231,14 @@ async fn store<S: Keyspace, V: FilledKind>(
         let (Some(entry), Some(lease)) = (fill.entries.get(led.index), led.lease.take()) else { continue };
         let template = entry.key.template();
         let lifetime = fill.binding.lifetime(template);
-        match outcome::<V>(&fill.options, template, lifetime, value.as_ref(), encoded.as_deref()) {
-            Some(outcome) if *is_storable => {
-                ends.push((lease, outcome));
-                sent.push((entry, encoded.clone()));
-            }
-            _ => unused.push(lease),
+        if !*is_storable {
+            unused.push(lease);
+            continue;
         }
+        let outcome = outcome::<V>(&fill.options, template, lifetime, value.as_ref(), encoded.as_deref());
+        let is_stored = matches!(outcome, FillOutcome::Value { .. });
+        sent.push((entry, encoded.clone().filter(|_| is_stored)));
+        ends.push((lease, outcome));
     }
     Lease::release(unused).await;
     for ((entry, encoded), outcome) in sent.into_iter().zip(Lease::finish(ends).await) {
@@ -283,25 +291,26 @@ fn encode<V: FilledKind>(binding: &Binding, led: &Led, value: &V::Value) -> Resu
     }
 }
 
-/// Returns what a load stores. `None` if the value is not stored.
+/// Returns what a load stores.
 fn outcome<'v, V: FilledKind>(
     options: &Options<V::Value>,
     template: &TemplateMeta,
     lifetime: Lifetime,
     value: Option<&V::Value>,
     encoded: Option<&'v [u8]>,
-) -> Option<FillOutcome<'v>> {
+) -> FillOutcome<'v> {
     let (Some(value), Some(encoded)) = (value, encoded) else {
         // One of several keys may have a template that declares no `negative_ttl`: its writes would
         // not delete the entry.
         let kept = options.negative_ttl.filter(|_| template.fills().negative_ttl().is_some());
-        return Some(FillOutcome::Absent(kept.unwrap_or_default()));
+        return FillOutcome::Absent(kept.unwrap_or_default());
     };
     // The value is already loaded, so a TTL that is too long for Redis is reduced instead of
     // rejected.
     let chosen = options.ttl_by.as_ref().map(|ttl_by| ttl_by(value).min(LONGEST_LIFETIME));
     if chosen.is_some_and(|chosen| chosen.is_zero()) {
-        return None;
+        // After a refresh, the value from before must not stay: the loaded one replaces it.
+        return FillOutcome::Absent(Duration::ZERO);
     }
     let expiry = match chosen.or(options.ttl).map_or_else(|| lifetime.into(), Expiry::After) {
         Expiry::After(lifetime) => Expiry::After(shortened(lifetime, options.jitter)),
@@ -311,7 +320,7 @@ fn outcome<'v, V: FilledKind>(
         (Some(stale), Expiry::After(lifetime)) => lifetime.saturating_add(stale),
         _ => Duration::ZERO,
     };
-    Some(FillOutcome::Value { encoded, expiry, stale })
+    FillOutcome::Value { encoded, expiry, stale }
 }
 
 /// Counts the outcome of storing, and returns whether the value was stored. Callers always receive

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::error::{FillError, LoadFailure};
 use super::fill::Known;
 use super::kind::FilledKind;
-use super::lease::{Lease, LeaseAnswer, LeaseMode, LeasePlace};
-use super::load::Led;
+use super::lease::{Lease, LeaseAnswer, LeaseMode, LeasePlace, takes_over};
+use super::load::{Awaited, Led};
 use super::progress::Engine;
 use crate::error::Result;
 use crate::local::LoadStage;
@@ -20,6 +20,10 @@ use crate::time::{Backoff, from_now};
 /// The first and the longest pause between two requests for a lease that another process holds.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// After this many loads of other processes that ended without a value, a caller no longer waits.
+/// If the processes tried one after the other, the last one would wait for all of them.
+const ENDED: u32 = 2;
 
 /// The outcome of a request for a lease.
 enum Sought {
@@ -43,11 +47,14 @@ impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
             }
             return Ok(self.without_leases(led));
         }
-        let mode = self.lease_mode(&led);
+        let first_mode = self.lease_mode(&led);
         let (mut asked, mut loads) = (led, Vec::new());
-        let (mut looks, mut backoff) = (mode != LeaseMode::Force, Backoff::new(FIRST_PAUSE, LONGEST_PAUSE));
+        let (mut looks, mut backoff) =
+            (first_mode != LeaseMode::Force, Backoff::new(FIRST_PAUSE, LONGEST_PAUSE));
         while !asked.is_empty() {
             let fill = Arc::clone(&self.fill);
+            let has_waited = |led: &Led| led.awaited.as_ref().is_some_and(|awaited| awaited.ended >= ENDED);
+            let mode = if asked.iter().any(has_waited) { LeaseMode::Share } else { first_mode };
             let places: Vec<_> = asked
                 .iter()
                 .filter_map(|led| {
@@ -114,13 +121,16 @@ impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
     /// Records that another process holds the lease of a key. Once this caller has waited for that
     /// lease long enough, it takes it over.
     fn awaiting(&self, mut led: Led, token: String) -> Led {
-        let until = match led.awaited.take() {
-            Some((awaited, until)) if *awaited == *token => until,
-            _ => from_now(self.fill.options.waits_for_a_load()),
+        let awaited = match led.awaited.take() {
+            Some(awaited) if *awaited.token == *token => awaited,
+            earlier => Awaited {
+                until: from_now(self.fill.options.waits_for_a_load()),
+                ended: earlier.map_or(0, |earlier| earlier.ended + u32::from(!takes_over(&token))),
+                token: token.into(),
+            },
         };
-        let token: Arc<str> = token.into();
-        led.instead_of = (Instant::now() >= until).then(|| Arc::clone(&token));
-        Led { awaited: Some((token, until)), ..led }
+        led.instead_of = (Instant::now() >= awaited.until).then(|| Arc::clone(&awaited.token));
+        Led { awaited: Some(awaited), ..led }
     }
 
     /// Returns the keys to load without leases, with the copies that the process has.
@@ -178,6 +188,15 @@ impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
                 }
                 Ok(Sought::Leads(Led { stale: fill.copy(entry), ..led }))
             }
+            Err(error) if error.is_outage() => match fill.copy(entry) {
+                Some(copy) => {
+                    fill.note_degraded(&error);
+                    led.tell(LoadStage::Loading { token: None, stale: Some(Arc::clone(&copy)) });
+                    self.serve_stale(index, copy)?;
+                    Ok(Sought::Known)
+                }
+                None => Err(error.into()),
+            },
             Err(error) if error.rejects_writes() => {
                 fill.note(entry, |fills| &fills.not_stored, "not_stored");
                 event!(warn, "server rejects writes: the loaded value will not be stored", error = %error);

@@ -8,27 +8,20 @@ use crate::worker::{BURY, HOLD, TRIM_DONE};
 
 pub(super) fn register(server: &Server) {
     lua::register(server, HOLD, |script, keys, values| {
-        let ([stream], [group, consumer, id, idle, undoes]) = (keys, values) else {
+        let ([stream], [group, consumer, id, idle, count]) = (keys, values) else {
             return Err(Reply::error("ERR the script takes a key and five values"));
         };
         let Some(deliveries) = deliveries(script, stream, group, id, consumer)? else {
             return Ok(Reply::Integer(0));
         };
-        let undone = i64::from(undoes == "1" && deliveries > 0);
-        let count = (deliveries - undone).to_string();
-        let claim: [&[u8]; 11] = [
-            b"XCLAIM",
-            stream,
-            group,
-            consumer,
-            b"0",
-            id,
-            b"IDLE",
-            idle,
-            b"RETRYCOUNT",
-            count.as_bytes(),
-            b"JUSTID",
-        ];
+        let undone = (deliveries - 1).max(0);
+        let count = match &count[..] {
+            b"" => deliveries.to_string().into(),
+            b"undo" => undone.to_string().into(),
+            _ => count.clone(),
+        };
+        let claim: [&[u8]; 11] =
+            [b"XCLAIM", stream, group, consumer, b"0", id, b"IDLE", idle, b"RETRYCOUNT", &count, b"JUSTID"];
         Ok(Reply::Integer(length(&call(script, &claim)?)))
     });
     lua::register(server, BURY, |script, keys, values| {

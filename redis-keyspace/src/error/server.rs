@@ -23,7 +23,7 @@ impl Error {
             // Servers before version 6 have no separate code for a wrong password.
             "ERR" if text.contains("invalid password") => ErrorKind::AuthenticationFailed,
             "NOPERM" => ErrorKind::PermissionDenied,
-            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" if is_refusal(code, text) => {
+            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" if is_refusal(code, text) => {
                 ErrorKind::Unavailable
             }
             // The node does not know the name of the other one yet.
@@ -38,6 +38,7 @@ impl Error {
             "LOADING" => "; the server is starting, retry in a moment",
             "READONLY" => "; this server is a replica, connect to its master",
             "OOM" => "; the server is out of memory and rejects writes",
+            "TRYAGAIN" => "; the slot is moving to another node, which does not have all of the keys yet",
             "BUSY" => {
                 "; a script runs for long, and the server runs nothing else: `SCRIPT KILL` ends it if it has not written"
             }

@@ -1,6 +1,7 @@
 //! The entries that a worker claims: jobs that run again, those of workers that ended, and those
 //! whose delivery was lost.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::event::{JobResult, WorkerEvent};
 use super::job::Job;
 use super::outcome::may_have_run;
 use super::run::{Runner, count_of};
+use super::script::Deliveries;
 use crate::command::{Claimed, RawEntry};
 use crate::error::Result;
 use crate::kind::{SingleValue, StreamId};
@@ -38,8 +40,11 @@ where
     /// Keeps other workers from claiming the jobs whose delay is longer than `min_idle`.
     pub(super) async fn keep(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let waiting = self.retries.to_keep(Instant::now(), MOST_KEPT);
-        let entries = waiting.iter().map(|&(id, left)| (id, shared.idle_before(left)));
+        let now = Instant::now();
+        let waiting = self.retries.to_keep(now, MOST_KEPT);
+        let entries = waiting.iter().map(|(id, waiting)| {
+            (*id, shared.idle_before(waiting.due.saturating_duration_since(now)), waiting.deliveries)
+        });
         let held = match shared.hold_many(entries).await {
             Ok(held) => held,
             Err(error) => return self.command_failed(error),
@@ -60,17 +65,52 @@ where
         if due.is_empty() {
             return;
         }
+        if let Err(error) = self.clear_up(&due).await {
+            return self.command_failed(error);
+        }
+        let known: HashMap<_, _> =
+            due.iter().filter_map(|&id| Some((id, self.retries.get(id)?.deliveries))).collect();
+        if known.is_empty() {
+            return;
+        }
         let (shared, min_idle) = (Arc::clone(&self.shared), self.shared.options.min_idle);
-        let claim = shared.group.claim(shared.consumer.clone(), due.clone(), min_idle).raw();
+        let ids = due.into_iter().filter(|id| known.contains_key(id)).collect::<Vec<_>>();
+        let claim = shared.group.claim(shared.consumer.clone(), ids, min_idle).raw();
         match shared.command(claim).await {
             Ok(entries) => {
                 // The others were claimed by another worker, acknowledged or deleted.
-                due.into_iter().for_each(|id| self.retries.remove(id));
-                self.start_claimed(entries).await;
+                known.keys().for_each(|&id| self.retries.remove(id));
+                self.start_claimed(entries, &known).await;
             }
             // They stay due, unless another worker claims them.
-            Err(error) => self.command_failed(error),
+            Err(error) => {
+                if may_have_run(&error) {
+                    known.keys().for_each(|&id| self.retries.set_unclear(id, true));
+                }
+                self.command_failed(error);
+            }
         }
+    }
+
+    /// Sets the delay and the deliveries of those of the due jobs for which the server may have
+    /// others: a claim whose reply was lost counts a delivery and starts the idle time again.
+    async fn clear_up(&mut self, due: &[StreamId]) -> Result<()> {
+        let min_idle = self.shared.options.min_idle;
+        let unclear =
+            |&id: &StreamId| self.retries.get(id).filter(|waiting| waiting.is_unclear).map(|w| (id, w));
+        let unclear: Vec<_> = due.iter().filter_map(unclear).take(MOST_KEPT).collect();
+        if unclear.is_empty() {
+            return Ok(());
+        }
+        let entries = unclear.iter().map(|(id, waiting)| (*id, min_idle, waiting.deliveries));
+        let held = self.shared.hold_many(entries).await?;
+        for ((id, _), held) in unclear.into_iter().zip(held) {
+            match held? {
+                true => self.retries.set_unclear(id, false),
+                false => self.retries.remove(id),
+            }
+        }
+        Ok(())
     }
 
     /// Claims jobs whose worker did not finish them.
@@ -90,7 +130,7 @@ where
                 if count > 0 {
                     shared.report(WorkerEvent::Deleted { count });
                 }
-                self.start_claimed(entries).await;
+                self.start_claimed(entries, &HashMap::new()).await;
                 match next {
                     Some(next) => self.sweep_from = next,
                     None => self.end_sweep().await,
@@ -114,8 +154,9 @@ where
         }
     }
 
-    /// Starts entries that were claimed just now, with the number of their deliveries.
-    async fn start_claimed(&mut self, entries: Vec<RawEntry>) {
+    /// Starts entries that were claimed just now, with the number of their deliveries. `known` are
+    /// the deliveries before the claim, of entries that this worker kept.
+    async fn start_claimed(&mut self, entries: Vec<RawEntry>, known: &HashMap<StreamId, u64>) {
         let shared = Arc::clone(&self.shared);
         // One command for each, sent together. A range could contain many other entries.
         let facts = entries.iter().map(|entry| {
@@ -126,25 +167,38 @@ where
         shared.count(JobResult::Claimed, count_of(&entries));
         for (entry, facts) in entries.into_iter().zip(facts) {
             let id = entry.id();
-            let deliveries = match facts {
-                Ok(pending) => pending.first().map(|entry| entry.deliveries),
-                // It is claimed, and must not wait for `min_idle` again.
-                Err(error) => {
+            let ran =
+                known.get(&id).copied().or_else(|| self.retries.get(id).map(|waiting| waiting.deliveries));
+            let deliveries = match (facts, ran) {
+                (Ok(pending), ran) => {
+                    pending.first().map(|entry| entry.deliveries).or(ran.map(|ran| ran + 1))
+                }
+                (Err(error), Some(ran)) => {
                     shared.report(WorkerEvent::CommandFailed(error));
-                    None
+                    Some(ran + 1)
+                }
+                // It may have had its last delivery. It is released, claimed and asked for again.
+                (Err(error), None) => {
+                    self.has_unknown_entries = true;
+                    self.command_failed(error);
+                    continue;
                 }
             };
             if shared.is_stopping() {
                 // It is released with the others.
                 self.retries.remove(id);
-            } else if self.running.contains_key(&id) {
+                if let Some(ran) = ran {
+                    self.note_unsettled(id, ran);
+                }
+            } else if let Some(running) = self.running.get(&id) {
                 // The server was away for long, so this worker claimed what it is working on. That
                 // is no delivery.
-                if let Err(error) = shared.hold(id, Duration::ZERO, true).await {
+                let deliveries = Deliveries::Set(running.deliveries);
+                if let Err(error) = shared.hold(id, Duration::ZERO, deliveries).await {
                     shared.report(WorkerEvent::CommandFailed(error));
                 }
             } else {
-                // If it is unknown, it runs in any case: it may never have run before.
+                // If it is not pending any more, it runs in any case: it may never have run before.
                 self.start(entry, deliveries.unwrap_or(1));
             }
         }
@@ -167,7 +221,7 @@ where
             let mut deleted = Vec::new();
             for entry in pending {
                 let is_known = self.running.contains_key(&entry.id)
-                    || self.retries.contains(entry.id)
+                    || self.retries.get(entry.id).is_some()
                     || claimed.iter().any(|claimed| claimed.id() == entry.id);
                 if !is_known
                     && shared.strictly(shared.key().xrange(entry.id..=entry.id).raw()).await?.is_empty()
@@ -206,7 +260,7 @@ where
     }
 
     /// Lets any worker claim at once what is pending for this consumer, except jobs that run, or
-    /// failed and wait for their next run.
+    /// failed and wait for their next run. A delivery counts only if the handler ran.
     pub(super) async fn release_others(&self) -> Result<()> {
         let shared = &self.shared;
         let mut from = StreamId::MIN;
@@ -214,9 +268,17 @@ where
             let pending = shared.group.pending_entries(from..).consumer(shared.consumer.clone()).count(PAGE);
             let page = shared.command(pending).await?;
             for entry in &page {
-                if !self.retries.contains(entry.id) && !self.running.contains_key(&entry.id) {
-                    shared.hold(entry.id, AT_ONCE, true).await?;
-                }
+                let (idle, deliveries) = match (self.retries.get(entry.id), self.unsettled.get(&entry.id)) {
+                    _ if self.running.contains_key(&entry.id) => continue,
+                    (Some(waiting), _) if waiting.deliveries == entry.deliveries => continue,
+                    (Some(waiting), _) => {
+                        let left = waiting.due.saturating_duration_since(Instant::now());
+                        (shared.idle_before(left), Deliveries::Set(waiting.deliveries))
+                    }
+                    (None, Some(&ran)) => (AT_ONCE, Deliveries::Set(ran)),
+                    (None, None) => (AT_ONCE, Deliveries::Undo),
+                };
+                shared.hold(entry.id, idle, deliveries).await?;
             }
             match page.last() {
                 Some(last) if u64::try_from(page.len()).is_ok_and(|length| length >= PAGE) => {

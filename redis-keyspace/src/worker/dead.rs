@@ -6,7 +6,7 @@ use futures_core::future::BoxFuture;
 
 use super::event::{JobResult, WorkerEvent};
 use super::job::DeadLetter;
-use super::outcome::{Finished, may_have_run};
+use super::outcome::{Finished, Left, may_have_run};
 use super::script::Buried;
 use super::shared::Shared;
 use crate::command::RawEntry;
@@ -29,7 +29,8 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
     }
 
     pub(super) async fn dead(&self, id: StreamId, deliveries: u64, error: String) -> Finished {
-        let Some(dead) = &self.options.dead_letters else { return Finished { id, again_at: None } };
+        let unsettled = Finished { id, left: Left::Unsettled { deliveries } };
+        let Some(dead) = &self.options.dead_letters else { return unsettled };
         let is_unclear = AtomicBool::new(false);
         let bury = || -> BoxFuture<'_, Result<Buried>> {
             Box::pin(self.attempt_to_bury(dead, id, (deliveries, &error), &is_unclear))
@@ -39,9 +40,12 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
             Ok(Buried::NotOurs) => self.report(WorkerEvent::Lost { id }),
             Ok(Buried::Gone) => self.report(WorkerEvent::Deleted { count: 1 }),
             // It is still pending, and is moved when it is claimed.
-            Err(error) => self.report(WorkerEvent::CommandFailed(error)),
+            Err(error) => {
+                self.report(WorkerEvent::CommandFailed(error));
+                return unsettled;
+            }
         }
-        Finished { id, again_at: None }
+        Finished { id, left: Left::Nothing }
     }
 
     /// Makes one attempt. `is_unclear` says whether an earlier attempt may have succeeded, although

@@ -5,12 +5,24 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind};
 use crate::kind::StreamId;
 
-/// What is left to do after a job.
+/// A job that ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Finished {
     pub(super) id: StreamId,
-    /// The entry is still pending for this consumer, and runs again then.
-    pub(super) again_at: Option<Instant>,
+    pub(super) left: Left,
+}
+
+/// What is left to do after a job. An entry that is still pending has a number of deliveries: all
+/// of them count, because the handler ran.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Left {
+    /// The entry is settled, or belongs to another consumer.
+    Nothing,
+    /// The entry is pending for this consumer, and runs again at this time. `is_held`: the server
+    /// knows the time.
+    Again { at: Instant, deliveries: u64, is_held: bool },
+    /// The entry may be pending for this consumer.
+    Unsettled { deliveries: u64 },
 }
 
 /// Whether another attempt may succeed soon: Redis is unavailable, slow or busy.

@@ -18,18 +18,23 @@ pub(super) struct Retries {
 }
 
 #[derive(Clone, Copy)]
-struct WaitingJob {
-    due: Instant,
+pub(super) struct WaitingJob {
+    pub(super) due: Instant,
+    /// How often the handler ran.
+    pub(super) deliveries: u64,
+    /// Whether the server may have other values for the delay and the deliveries.
+    pub(super) is_unclear: bool,
     /// When it must be kept from being claimed by another worker, if it is due later.
     keep_at: Option<Instant>,
 }
 
 impl Retries {
-    /// Adds a job that is due at this time. `keep` is how long no other worker claims it by itself.
-    pub(super) fn add(&mut self, id: StreamId, due: Instant, now: Instant, keep: Duration) {
+    /// Adds a job that ran this often and is due at this time. `keep` is how long no other worker
+    /// claims it by itself.
+    pub(super) fn add(&mut self, id: StreamId, deliveries: u64, due: Instant, now: Instant, keep: Duration) {
         self.remove(id);
         let keep_at = (due.saturating_duration_since(now) > keep).then(|| now + keep / 2);
-        self.jobs.insert(id, WaitingJob { due, keep_at });
+        self.jobs.insert(id, WaitingJob { due, deliveries, is_unclear: false, keep_at });
         self.by_due.insert((due, id));
         self.by_keep.extend(keep_at.map(|at| (at, id)));
     }
@@ -37,12 +42,19 @@ impl Retries {
     /// Notes that no other worker claims a job for the time `keep`.
     pub(super) fn kept(&mut self, id: StreamId, now: Instant, keep: Duration) {
         if let Some(waiting) = self.jobs.get(&id) {
-            self.add(id, waiting.due, now, keep);
+            self.add(id, waiting.deliveries, waiting.due, now, keep);
+        }
+    }
+
+    /// Notes whether the server may have other values for a job.
+    pub(super) fn set_unclear(&mut self, id: StreamId, is_unclear: bool) {
+        if let Some(waiting) = self.jobs.get_mut(&id) {
+            waiting.is_unclear = is_unclear;
         }
     }
 
     pub(super) fn remove(&mut self, id: StreamId) {
-        if let Some(WaitingJob { due, keep_at }) = self.jobs.remove(&id) {
+        if let Some(WaitingJob { due, keep_at, .. }) = self.jobs.remove(&id) {
             self.by_due.remove(&(due, id));
             keep_at.map(|at| self.by_keep.remove(&(at, id)));
         }
@@ -52,8 +64,8 @@ impl Retries {
         self.jobs.len()
     }
 
-    pub(super) fn contains(&self, id: StreamId) -> bool {
-        self.jobs.contains_key(&id)
+    pub(super) fn get(&self, id: StreamId) -> Option<WaitingJob> {
+        self.jobs.get(&id).copied()
     }
 
     /// When the next job is due.
@@ -71,11 +83,10 @@ impl Retries {
         self.by_due.iter().take_while(|(due, _)| *due <= now).take(most).map(|&(_, id)| id).collect()
     }
 
-    /// Returns jobs that must be kept from being claimed now, with the time until they are due.
-    pub(super) fn to_keep(&self, now: Instant, most: usize) -> Vec<(StreamId, Duration)> {
+    /// Returns jobs that must be kept from being claimed now.
+    pub(super) fn to_keep(&self, now: Instant, most: usize) -> Vec<(StreamId, WaitingJob)> {
         let ids = self.by_keep.iter().take_while(|(at, _)| *at <= now).map(|&(_, id)| id);
-        let left = |id| self.jobs.get(&id).map(|waiting| (id, waiting.due.saturating_duration_since(now)));
-        ids.filter_map(left).take(most).collect()
+        ids.filter_map(|id| Some((id, self.get(id)?))).take(most).collect()
     }
 }
 
@@ -89,13 +100,15 @@ mod tests {
     fn a_long_delay_is_kept_in_between() {
         let (mut retries, now) = (Retries::default(), Instant::now());
         let [soon, late] = [1, 2].map(|ms| StreamId::new(ms, 0));
-        retries.add(soon, now + MINUTE / 2, now, MINUTE);
-        retries.add(late, now + MINUTE * 10, now, MINUTE);
-        assert_eq!((retries.due(now, 9), retries.to_keep(now, 9)), (vec![], vec![]));
+        retries.add(soon, 1, now + MINUTE / 2, now, MINUTE);
+        let due = now + MINUTE * 10;
+        retries.add(late, 3, due, now, MINUTE);
+        assert_eq!((retries.due(now, 9), retries.to_keep(now, 9).len()), (vec![], 0));
         let now = now + MINUTE / 2;
         assert_eq!((retries.next_due(), retries.next_keep()), (Some(now), Some(now)));
         assert_eq!(retries.due(now, 9), [soon]);
-        assert_eq!(retries.to_keep(now, 9), [(late, MINUTE * 10 - MINUTE / 2)]);
+        let [(kept, waiting)] = retries.to_keep(now, 9)[..] else { panic!("one job") };
+        assert_eq!((kept, waiting.due, waiting.deliveries), (late, due, 3));
         // Until it is removed or kept, it stays.
         assert_eq!(retries.to_keep(now, 9).len(), 1);
         retries.kept(late, now, MINUTE);
@@ -113,7 +126,7 @@ mod tests {
     fn the_number_of_jobs_is_limited() {
         let (mut retries, now) = (Retries::default(), Instant::now());
         for ms in 0..5 {
-            retries.add(StreamId::new(ms, 0), now + MINUTE * 2, now, MINUTE);
+            retries.add(StreamId::new(ms, 0), 1, now + MINUTE * 2, now, MINUTE);
         }
         let later = now + MINUTE * 2;
         assert_eq!((retries.due(later, 3).len(), retries.to_keep(later, 2).len()), (3, 2));

@@ -1,10 +1,10 @@
 //! The loop of a worker: reads and claims jobs, starts them, and stops gracefully.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::event::{JobResult, WorkerEvent};
 use super::job::Job;
-use super::outcome::{Finished, may_have_run, may_pass};
+use super::outcome::{Finished, Left, may_have_run, may_pass};
 use super::retries::Retries;
 use super::shared::Shared;
 use super::work::{text_of, work};
@@ -36,6 +36,9 @@ const MOST_AT_ONCE: usize = 10_000;
 /// While so many jobs wait for their next run, no others are read or claimed.
 const MOST_WAITING: usize = 10_000;
 
+/// For how many unsettled entries the deliveries are remembered.
+const MOST_UNSETTLED: usize = 10_000;
+
 /// A read in flight. It is kept across turns of the loop, because dropping it closes a connection.
 struct ReadInFlight {
     entries: Command<Vec<RawEntry>>,
@@ -43,13 +46,22 @@ struct ReadInFlight {
     reserved: usize,
 }
 
+pub(super) struct RunningJob {
+    task: task::Id,
+    pub(super) deliveries: u64,
+    /// Whether the last delivery counts: the handler ran.
+    counts: Arc<AtomicBool>,
+}
+
 pub(super) struct Runner<S: Keyspace, T: SingleValue, F> {
     pub(super) shared: Arc<Shared<S, T>>,
     handler: Arc<F>,
     jobs: JoinSet<Finished>,
     /// The entries of the jobs, with the tasks of the latter.
-    pub(super) running: HashMap<StreamId, task::Id>,
+    pub(super) running: HashMap<StreamId, RunningJob>,
     pub(super) retries: Retries,
+    /// The deliveries of entries whose handler ran, and that may still be pending.
+    pub(super) unsettled: BTreeMap<StreamId, u64>,
     reading: Option<ReadInFlight>,
     /// When the next search for abandoned entries begins, and where it continues.
     pub(super) sweep_at: Instant,
@@ -83,6 +95,7 @@ where
             jobs: JoinSet::new(),
             running: HashMap::new(),
             retries: Retries::default(),
+            unsettled: BTreeMap::new(),
             reading: None,
             sweep_at: now,
             sweep_from: StreamId::MIN,
@@ -243,9 +256,13 @@ where
     pub(super) fn start(&mut self, entry: RawEntry, deliveries: u64) {
         let id = entry.id();
         self.retries.remove(id);
+        self.unsettled.remove(&id);
         if let Entry::Vacant(place) = self.running.entry(id) {
-            let work = work(Arc::clone(&self.shared), Arc::clone(&self.handler), entry, deliveries);
-            place.insert(self.jobs.spawn(in_scope_of_caller(work)).id());
+            let counts = Arc::<AtomicBool>::default();
+            let (shared, handler) = (Arc::clone(&self.shared), Arc::clone(&self.handler));
+            let work = work(shared, handler, entry, deliveries, Arc::clone(&counts));
+            let task = self.jobs.spawn(in_scope_of_caller(work)).id();
+            place.insert(RunningJob { task, deliveries, counts });
         }
     }
 
@@ -257,7 +274,7 @@ where
             // worker that ended.
             Err(error) => {
                 let task = error.id();
-                self.running.retain(|_, running| *running != task);
+                self.forget_running(|running| running.task == task);
                 if let Ok(panic) = error.try_into_panic() {
                     self.shared.count(JobResult::Failed, 1);
                     event!(error, "the task of a job panicked", error = %text_of(&*panic));
@@ -267,10 +284,33 @@ where
     }
 
     fn finished(&mut self, finished: Finished) {
-        let Finished { id, again_at } = finished;
+        let Finished { id, left } = finished;
         self.running.remove(&id);
-        if let Some(again_at) = again_at {
-            self.retries.add(id, again_at + ROUNDING, Instant::now(), self.shared.options.min_idle);
+        match left {
+            Left::Nothing => {}
+            Left::Again { at, deliveries, is_held } => {
+                let min_idle = self.shared.options.min_idle;
+                self.retries.add(id, deliveries, at + ROUNDING, Instant::now(), min_idle);
+                self.retries.set_unclear(id, !is_held);
+            }
+            Left::Unsettled { deliveries } => self.note_unsettled(id, deliveries),
+        }
+    }
+
+    /// Forgets jobs whose tasks ended without an outcome. Their entries are still pending.
+    fn forget_running(&mut self, has_ended: impl Fn(&RunningJob) -> bool) {
+        let ended: Vec<_> = self.running.extract_if(|_, running| has_ended(running)).collect();
+        for (id, RunningJob { deliveries, counts, .. }) in ended {
+            if counts.load(Ordering::Relaxed) {
+                self.note_unsettled(id, deliveries);
+            }
+        }
+    }
+
+    pub(super) fn note_unsettled(&mut self, id: StreamId, deliveries: u64) {
+        self.unsettled.insert(id, deliveries);
+        if self.unsettled.len() > MOST_UNSETTLED {
+            self.unsettled.pop_first();
         }
     }
 
@@ -311,7 +351,7 @@ where
             self.ended(ended);
         }
         self.jobs.shutdown().await;
-        self.running.clear();
+        self.forget_running(|_| true);
         let limit = self.shared.deadline();
         let leaving = limit.bound(Budget::Reply, async {
             self.release_others().await?;

@@ -18,12 +18,16 @@ use crate::time::{Deadline, Expiry, millis};
 /// `XCLAIM` alone would take the entry back from its new owner.
 ///
 /// `KEYS`: the stream. `ARGV`: the group, the consumer, the ID, the idle time in milliseconds, and
-/// `1` if this delivery must not count.
+/// the number of deliveries: a number to set, `undo` if the last one must not count, or nothing.
 pub(crate) const HOLD: &str = "\
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #pending == 0 then return 0 end
 local count = pending[1][4]
-if ARGV[5] == '1' and count > 0 then count = count - 1 end
+if ARGV[5] == 'undo' then
+  if count > 0 then count = count - 1 end
+elseif ARGV[5] ~= '' then
+  count = ARGV[5]
+end
 return #redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID')";
 
 /// Moves an entry to the stream of dead letters if it is pending for this consumer, and
@@ -99,6 +103,16 @@ pub(super) const DEAD_GROUP: &str = "dead-group";
 pub(super) const DEAD_DELIVERIES: &str = "dead-deliveries";
 pub(super) const DEAD_ERROR: &str = "dead-error";
 
+/// What happens to the number of deliveries of an entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Deliveries {
+    Keep,
+    /// The last one does not count, because the handler did not run.
+    Undo,
+    /// Those that are known: the entry may have been delivered once more without a run.
+    Set(u64),
+}
+
 /// The outcome of moving an entry to the dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Buried {
@@ -122,27 +136,33 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         self.binding.deadline(self.options.timeout)
     }
 
-    fn holding(&self, id: StreamId, idle: Duration, undo_delivery: bool) -> Result<ScriptCall> {
+    fn holding(&self, id: StreamId, idle: Duration, deliveries: Deliveries) -> Result<ScriptCall> {
         let mut call = self.script_call(Keys::One(self.key().text()), id);
         call.args.push_int(millis(idle)?);
-        call.args.push(if undo_delivery { b"1" } else { b"0" });
+        match deliveries {
+            Deliveries::Keep => call.args.push(b""),
+            Deliveries::Undo => call.args.push(b"undo"),
+            Deliveries::Set(count) => call.args.push_int(count),
+        }
         Ok(call)
     }
 
     /// Sets the idle time of an entry. Returns `false` if it belongs to another consumer now.
-    pub(super) async fn hold(&self, id: StreamId, idle: Duration, undo_delivery: bool) -> Result<bool> {
-        let call = self.holding(id, idle, undo_delivery)?;
-        let reply = HOLDING.run(&self.binding, call, self.deadline(), !undo_delivery).await;
+    pub(super) async fn hold(&self, id: StreamId, idle: Duration, deliveries: Deliveries) -> Result<bool> {
+        let call = self.holding(id, idle, deliveries)?;
+        let repeatable = !matches!(deliveries, Deliveries::Undo);
+        let reply = HOLDING.run(&self.binding, call, self.deadline(), repeatable).await;
         reply.and_then(read::to_bool).map_err(|error| self.key().explain("XCLAIM", error))
     }
 
-    /// Sets the idle times of several entries in one round trip. Returns for each whether it still
-    /// belongs to this consumer.
+    /// Sets the idle times and deliveries of several entries in one round trip. Returns for each
+    /// whether it still belongs to this consumer.
     pub(super) async fn hold_many(
         &self,
-        entries: impl Iterator<Item = (StreamId, Duration)>,
+        entries: impl Iterator<Item = (StreamId, Duration, u64)>,
     ) -> Result<Vec<Result<bool>>> {
-        let calls = entries.map(|(id, idle)| self.holding(id, idle, false)).collect::<Result<_>>()?;
+        let holding = |(id, idle, count)| self.holding(id, idle, Deliveries::Set(count));
+        let calls = entries.map(holding).collect::<Result<_>>()?;
         let explain = |error| self.key().explain("XCLAIM", error);
         let replies = HOLDING.run_many(&self.binding, calls, self.deadline(), true).await.map_err(explain)?;
         let held = |reply: Result<Reply>| reply.and_then(read::to_bool).map_err(explain);

@@ -14,7 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::event::{JobResult, WorkerEvent};
 use super::job::Job;
-use super::outcome::{Finished, may_have_run, passes_soon};
+use super::outcome::{Finished, Left, may_have_run, passes_soon};
+use super::script::Deliveries;
 use super::shared::Shared;
 use crate::client::in_scope_of_caller;
 use crate::command::RawEntry;
@@ -27,12 +28,14 @@ use crate::time::Backoff;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Runs one job and settles it.
+/// Runs one job and settles it. Sets `counts` when its delivery counts: the handler ran, or never
+/// will.
 pub(super) async fn work<S, T, F, R, E>(
     shared: Arc<Shared<S, T>>,
     handler: Arc<F>,
     entry: RawEntry,
     deliveries: u64,
+    counts: Arc<AtomicBool>,
 ) -> Finished
 where
     S: Keyspace,
@@ -42,16 +45,22 @@ where
     E: Display,
 {
     let id = entry.id();
+    let note = || counts.store(true, Ordering::Relaxed);
     // Workers that die with a job never report that it failed. The deliveries say so.
     if shared.options.most_deliveries().is_some_and(|most| deliveries > most) {
+        note();
         let error = "the job was delivered too often and never finished: its workers ended, or took too long";
         return shared.failed(id, deliveries, error.to_owned()).await;
     }
     // Code of the program, like the handler.
     let value = match catch_unwind(AssertUnwindSafe(|| entry.decode::<T>())) {
         Ok(Ok(value)) => value,
-        Ok(Err(error)) => return shared.undecodable(id, deliveries, error.to_string()).await,
+        Ok(Err(error)) => {
+            note();
+            return shared.undecodable(id, deliveries, error.to_string()).await;
+        }
         Err(panic) => {
+            note();
             let error = format!("decoding the entry panicked: {}", text_of(&*panic));
             return shared.failed(id, deliveries, error).await;
         }
@@ -64,12 +73,13 @@ where
     running.spawn(in_scope_of_caller(async move { handler(job).await.map_err(|error| error.to_string()) }));
     let started = Instant::now();
     let finished = shared.until_finished(id, &mut running, lost).await;
+    note();
     shared.handled(started.elapsed(), matches!(finished, Some(Ok(Ok(())))));
     match finished {
-        Some(Ok(Ok(()))) => shared.succeeded(id).await,
+        Some(Ok(Ok(()))) => shared.succeeded(id, deliveries).await,
         Some(Ok(Err(error))) => shared.failed(id, deliveries, error).await,
         Some(Err(ended)) => shared.failed(id, deliveries, reason_of(ended)).await,
-        None => Finished { id, again_at: None },
+        None => Finished { id, left: Left::Unsettled { deliveries } },
     }
 }
 
@@ -103,7 +113,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
                 finished = running.join_next() => return finished,
                 _ = beat.tick() => {}
             }
-            match self.hold(id, Duration::ZERO, false).await {
+            match self.hold(id, Duration::ZERO, Deliveries::Keep).await {
                 Ok(true) => {}
                 Ok(false) => {
                     if !lost.send_replace(true) {
@@ -116,7 +126,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
     }
 
     /// Acknowledges a job.
-    async fn succeeded(&self, id: StreamId) -> Finished {
+    async fn succeeded(&self, id: StreamId, deliveries: u64) -> Finished {
         // Set after an attempt whose reply was lost. It may have acknowledged the entry.
         let is_unclear = AtomicBool::new(false);
         let ack = || -> BoxFuture<'_, Result<u64>> {
@@ -138,9 +148,10 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
             Err(error) => {
                 self.count(JobResult::NotAcknowledged, 1);
                 self.report(WorkerEvent::CommandFailed(error));
+                return Finished { id, left: Left::Unsettled { deliveries } };
             }
         }
-        Finished { id, again_at: None }
+        Finished { id, left: Left::Nothing }
     }
 
     /// Lets a job run again later, or moves it to the dead letters.
@@ -150,23 +161,19 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
             return self.dead(id, deliveries, error).await;
         }
         let delay = self.options.pause_after(deliveries);
-        let is_ours = self.postpone(id, delay).await;
-        let again_at = is_ours.then(|| Instant::now() + delay);
-        self.report(WorkerEvent::Failed { id, deliveries, error, delay });
-        Finished { id, again_at }
-    }
-
-    /// Lets any worker claim an entry after a delay of up to `min_idle`. Returns `false` if it
-    /// belongs to another consumer now.
-    async fn postpone(&self, id: StreamId, delay: Duration) -> bool {
-        match self.hold(id, self.idle_before(delay), false).await {
-            Ok(is_ours) => is_ours,
-            // It can be claimed after `min_idle` at the latest.
+        // From then on, any worker can claim it, after `min_idle` at the latest.
+        let held = self.hold(id, self.idle_before(delay), Deliveries::Keep).await;
+        let again = |is_held| Left::Again { at: Instant::now() + delay, deliveries, is_held };
+        let left = match held {
+            Ok(true) => again(true),
+            Ok(false) => Left::Nothing,
             Err(error) => {
                 self.report(WorkerEvent::CommandFailed(error));
-                true
+                again(false)
             }
-        }
+        };
+        self.report(WorkerEvent::Failed { id, deliveries, error, delay });
+        Finished { id, left }
     }
 
     /// The idle time with which an entry can be claimed after this delay.

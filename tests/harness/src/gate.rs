@@ -158,7 +158,7 @@ fn step(name: &[u8], words: &[Vec<u8>]) -> Option<String> {
     ];
     let text = |index: usize| words.get(index).map(|word| String::from_utf8_lossy(word).into_owned());
     let key = text(1).unwrap_or_default();
-    if ASIDE.contains(&name) || (name == b"PEXPIRE" && key.ends_with("%swept")) {
+    if ASIDE.contains(&name) {
         return None;
     }
     let name = String::from_utf8_lossy(name).into_owned();

@@ -220,6 +220,17 @@ both_servers! {
         assert!(!Keys::text(2).exists().await.unwrap(), "nothing is stored with a lifetime of zero");
         assert_eq!(fill(3, "1").across_processes().ttl_by(|_| Duration::ZERO).await.unwrap(), "1");
         assert_eq!(fill(3, "2").across_processes().await.unwrap(), "2");
+        // A value that must not be stored replaces the earlier one nevertheless.
+        fill(4, "old").await.unwrap();
+        assert_eq!(fill(4, "new").refresh().ttl_by(|_| Duration::ZERO).await.unwrap(), "new");
+        assert!(!Keys::text(4).exists().await.unwrap());
+        fill(4, "old").await.unwrap();
+        Keys::text(4).expire(MINUTE).await.unwrap();
+        assert_eq!(fill(4, "new").early_refresh(0.5).ttl_by(|text| match text.as_str() {
+            "new" => Duration::ZERO,
+            _ => HOUR,
+        }).await.unwrap(), "new");
+        assert!(!Keys::text(4).exists().await.unwrap());
         let mut lifetimes = std::collections::BTreeSet::new();
         for id in 100..150 {
             fill(id, "x").ttl_jitter(0.5).await.unwrap();
@@ -493,7 +504,7 @@ fn a_load_ended_by_a_sweep_stays_ended_without_its_mark() {
         let key = Keys::kept(1).on(&redis);
         key.get_or_set(|| async { "0".to_owned() }).stale_for(HOUR).await.unwrap();
         Keys::kept_keys().all().delete().on(&redis).await.unwrap();
-        assert_eq!(raw::<i64>(&redis, &["DEL", "options:kept:%swept:kept"]).await, 1);
+        assert_eq!(raw::<i64>(&redis, &["DEL", "options:kept:%swept:{}"]).await, 1);
         let copy = key.try_get_or_set(|| async { failing() }).stale_for(HOUR).await;
         assert!(copy.is_err(), "{copy:?}");
     });

@@ -433,7 +433,7 @@ async fn commands(mut log: CommandLog) {
     log.take();
     assert_eq!(key.hget_or_set_many([2, 3, 4], even).await.unwrap(), [Some(20), None, Some(40)]);
     let sent = log.take();
-    let script = "EVALSHA .. 3 fields:prices:{1} fields:prices:{1}%fill fields:prices:{%swept:prices";
+    let script = "EVALSHA .. 3 fields:prices:{1} fields:prices:{1}%fill fields:prices:{%swept:{}}";
     let [hmget, begin, fields] = sent.as_slice() else { panic!("{sent:?}") };
     assert_eq!(hmget, "HMGET fields:prices:{1} 2 3 4");
     assert!(begin.starts_with(&format!("{script} begin ")), "{begin}");

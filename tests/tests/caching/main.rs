@@ -7,6 +7,7 @@ mod fills;
 mod groups;
 mod hash_fields;
 mod many_fills;
+mod renamed_fields;
 mod resurrection;
 mod stale_and_negative_entries;
 mod stampedes;

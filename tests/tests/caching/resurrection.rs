@@ -87,10 +87,10 @@ impl Template {
 
     fn mark(&self) -> &'static str {
         match (self.is_set(), self.keeps()) {
-            (false, false) => "back:text:%swept:text",
-            (false, true) => "back:kept:%swept:kept",
-            (true, false) => "back:rows:%swept:rows",
-            (true, true) => "back:kept_rows:%swept:kept_rows",
+            (false, false) => "back:text:%swept:{}",
+            (false, true) => "back:kept:%swept:{}",
+            (true, false) => "back:rows:%swept:{}",
+            (true, true) => "back:kept_rows:%swept:{}",
         }
     }
 }

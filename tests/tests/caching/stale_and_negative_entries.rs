@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use redis_keyspace::cache::ValueSource;
 use redis_keyspace::{ErrorKind, Key, Keyspace, Redis, Text};
-use redis_keyspace_embedded::Server;
+use redis_keyspace_embedded::{Fault, Server};
 use redis_keyspace_tests::{PATIENCE, RealServer, both_servers, raw, wire, within};
 use tokio::sync::Notify;
 
 const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "copies", ttl = "1h")]
@@ -250,4 +251,21 @@ fn pools_of_one_database_see_each_others_writes() {
             assert_eq!(copy(&key).await, None, "the other pool wrote the key");
         }
     });
+}
+
+/// The server is lost after it answered that there is no value.
+#[tokio::test(start_paused = true)]
+async fn an_outage_before_the_lease_serves_the_copy_of_the_process() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).retries(0).build().unwrap();
+    let key = Keys::kept(1).on(&redis);
+    let load = |text: &'static str| key.get_or_set(move || async move { text.to_owned() }).ttl(MINUTE);
+    assert_eq!(load("old").await.unwrap(), "old");
+    tokio::time::sleep(MINUTE * 2).await;
+    let _lost = server.inject(Fault::close_before().on("EVALSHA"));
+    let before = redis.stats().degraded;
+    assert_eq!(load("new").await.unwrap(), "old");
+    assert_eq!(redis.stats().degraded, before + 1);
+    let error = Keys::kept(2).on(&redis).get_or_set(|| async { "new".to_owned() }).await.unwrap_err();
+    assert!(error.is_unavailable(), "a key without a copy: {error}");
 }

@@ -258,3 +258,63 @@ async fn the_timeout_of_a_call_limits_all_its_waiting() {
     assert_eq!(many.unwrap_err().kind(), ErrorKind::LoaderTimeout);
     assert!(since.elapsed() <= 2 * SECOND + SECOND / 100, "{:?}", since.elapsed());
 }
+
+/// Loads that fail one after the other: a process that has waited for two of them no longer waits.
+/// Each handle has its own configuration, like a process of its own.
+#[tokio::test(start_paused = true)]
+async fn loads_that_fail_do_not_queue() {
+    const PROCESSES: u32 = 8;
+    let server = Server::new();
+    let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..PROCESSES)
+        .map(|nth| {
+            let name = format!("process-{nth}");
+            let redis = Redis::builder().embedded(server.clone()).client_name(&name).build().unwrap();
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            tokio::spawn(async move {
+                let load = || async {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::time::sleep(5 * SECOND).await;
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    Err::<String, _>("no database")
+                };
+                let filled = Keys::text(60).on(&redis).try_get_or_set(load).across_processes().await;
+                assert!(matches!(filled, Err(FillError::Loader("no database"))), "{filled:?}");
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // The third holder of the lease and those that no longer wait for it.
+    assert_eq!(most.load(Ordering::SeqCst), PROCESSES - 2);
+    assert!(begun.elapsed() < 16 * SECOND, "{:?}", begun.elapsed());
+}
+
+/// The holder of the lease changes with each wait, but the loads that were replaced still run.
+#[tokio::test(start_paused = true)]
+async fn processes_that_replace_each_other_take_turns() {
+    let server = Server::new();
+    let loads = Arc::new(AtomicU32::new(0));
+    let tasks: Vec<_> = (0..8)
+        .map(|nth| {
+            let name = format!("process-{nth}");
+            let redis = Redis::builder().embedded(server.clone()).client_name(&name).build().unwrap();
+            let loads = Arc::clone(&loads);
+            tokio::spawn(async move {
+                let load = || async move {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    std::future::pending().await
+                };
+                Keys::text(61).on(&redis).get_or_set(load).across_processes().await.map(drop)
+            })
+        })
+        .collect();
+    tokio::time::sleep(SECOND).await;
+    for waits in 0..5 {
+        assert_eq!(loads.load(Ordering::SeqCst), 1 + waits, "after {waits} waits");
+        tokio::time::sleep(10 * SECOND).await;
+    }
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+}

@@ -671,7 +671,7 @@ async fn commands(mut log: CommandLog) {
     let names: Vec<_> =
         sent.iter().map(|command| command.split(' ').take(6).collect::<Vec<_>>().join(" ")).collect();
     // The mark starts like the keys.
-    let script = "EVALSHA .. 3 whole:set:{1} whole:set:{1}%fill whole:set:{%swept:set";
+    let script = "EVALSHA .. 3 whole:set:{1} whole:set:{1}%fill whole:set:{%swept:{}}";
     assert_eq!(names, ["SMEMBERS whole:set:{1}", script, script], "{sent:?}");
     assert!(sent[1].contains(" begin ") && sent[2].contains(" fill "), "{sent:?}");
     assert!(sent[2].ends_with(" 0  SMEMBERS SADD 1 1 PEXPIRE 1 3600000"), "{sent:?}");

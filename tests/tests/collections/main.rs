@@ -34,6 +34,7 @@ mod stream_groups;
 mod streams;
 mod tails;
 mod waiting;
+mod worker_deliveries;
 mod worker_faults;
 mod worker_limits;
 mod workers;

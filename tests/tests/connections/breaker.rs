@@ -435,6 +435,7 @@ fn a_server_that_is_not_ready_is_probed_again() {
             let fault = server.inject(Injected::error(refusal).on("INCRBY"));
             let error = Keys::count(1).incr().on(&redis).await.unwrap_err();
             assert_eq!(error.code(), refusal.split(' ').next(), "{error}");
+            assert_eq!(error.is_unavailable(), !refusal.starts_with("READONLY"), "{error}");
             assert_eq!(fault.hits(), 6, "the retries are bounded");
         }
         let fault = server.inject(Injected::error("OOM command not allowed").on("INCRBY"));

@@ -134,7 +134,7 @@ both_servers! {
     async fn a_load_of_a_later_version_is_replaced(redis: Redis) {
         let key = Keys::text(8);
         let lease = companion(&key, "%fill");
-        let mark: Option<String> = raw(&redis, &["HGET", &wired("formats:text:%swept:text"), "at"]).await;
+        let mark: Option<String> = raw(&redis, &["HGET", &wired("formats:text:%swept:{}"), "at"]).await;
         let mark = mark.unwrap_or_default();
         let theirs = ["v", "2", "mark", &mark, "lease", "theirs", "until", "99999999999999"];
         raw::<i64>(&redis, &[&["HSET", &lease][..], &theirs].concat()).await;

@@ -92,10 +92,10 @@ fn acl_rules_of_one_server_cover_its_keys_only() {
         let rules = rules.to_string();
         rules.split(' ').filter(|rule| rule.starts_with('~')).map(str::to_owned).collect::<Vec<_>>()
     };
-    let config = ["~feature:all", "~feature:all%*", "~feature:of:%swept:of", "~feature:of:*:*:*"];
+    let config = ["~feature:all", "~feature:all%*", "~feature:of:%swept:{}:{}:{}", "~feature:of:*:*:*"];
     assert_eq!(keys(CATALOG.acl_rules().server(Some("config"))), config);
     let others = keys(CATALOG.acl_rules().server(None));
-    assert_eq!(others, ["~session:%swept:token", "~session:*:*", "~session:seen?on:*"]);
+    assert_eq!(others, ["~session:%swept:{}:{}", "~session:*:*", "~session:seen?on:*"]);
     assert_eq!(
         keys(CATALOG.acl_rules()),
         [&config[..], &others.iter().map(String::as_str).collect::<Vec<_>>()].concat()

@@ -49,7 +49,7 @@ const RESERVED: [(&str, &str); 8] = [
     ("a%fence{old:t:a}", "%fence"),
     ("a{b}%fence", "%fence"),
     ("a%payload{old:t:a}", "%payload"),
-    ("%swept:text", "%swept:"),
+    ("%swept:{}", "%swept:"),
     ("a%g0123456789abcdef", "%g"),
     ("a%g0123456789abcdef%fill{old:t:a%g0123456789abcdef}", "%fill"),
 ];
@@ -189,7 +189,7 @@ both_servers! {
         let guard = Old::lock(Raw("a")).lock().await.unwrap();
         let companion_key = wired(format!("old:t:a%fill{{{}}}", wired("old:t:a")));
         let fence = wired(format!("old:l:a%fence{{{}}}", wired("old:l:a")));
-        for name in [&companion_key, &fence, &wired(&member), &wired("old:t:%swept:text")] {
+        for name in [&companion_key, &fence, &wired(&member), &wired("old:t:%swept:{}")] {
             assert_eq!(raw::<i64>(&redis, &["EXISTS", name]).await, 1, "{name}");
         }
         // A string with a name like the companion key of another key. Its Redis type is the same as

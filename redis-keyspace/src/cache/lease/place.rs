@@ -143,6 +143,10 @@ impl LeasePlace {
         self
     }
 
+    pub(super) fn takes_over(&self) -> bool {
+        self.instead_of.is_some()
+    }
+
     fn lasts(&self, mode: LeaseMode) -> Duration {
         self.lasts.unwrap_or(if mode == LeaseMode::Share { SHARED } else { LEASE })
     }
