@@ -61,9 +61,9 @@ impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
 
     /// Computes the TTL from the loaded value. Use it for a token that has its own expiry time, or
     /// to keep an empty list for a shorter time. With [`early_refresh`](Self::early_refresh), the
-    /// closure also runs on hits. A value with a TTL of zero is not stored, and an earlier value that
-    /// it replaces is removed. A TTL longer than Redis supports is reduced to the longest, 73 million
-    /// years.
+    /// closure also runs on hits. A value with a TTL of zero is not stored, and an earlier value
+    /// that it replaces is removed. A TTL longer than Redis supports is reduced to the longest, 73
+    /// million years.
     ///
     /// ```
     /// # use std::time::Duration;

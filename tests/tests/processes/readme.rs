@@ -49,6 +49,7 @@ fn the_install_lines_and_the_program_work_in_an_empty_directory() {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(directory).args(arguments).env("CARGO_TARGET_DIR", &target);
         cargo.env("CARGO_NET_OFFLINE", "true").env_remove("RUSTFLAGS");
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "false"); // a shorter build
         let output = cargo.output().unwrap();
         let (stdout, stderr) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
