@@ -161,6 +161,11 @@ fn budgets_of<'c>(ours: &Cell, cells: &'c [Cell]) -> Vec<Budget<'c>> {
         let driver = better(cells, TLS_DRIVERS, op, tasks);
         return vec![cpu(driver, 1.05), speed(driver, if tasks == 1 { 0.97 } else { 1.0 })];
     }
+    if ours.peer == "keyspace-cluster-3" {
+        let driver = find(cells, "redis-rs-cluster-3", op, tasks);
+        let one_master = find(cells, "keyspace-cluster-1", op, tasks);
+        return vec![cpu(one_master, 1.15), speed(driver, if tasks >= 64 { 1.5 } else { 1.0 })];
+    }
     let driver = better(cells, DRIVERS, op, tasks);
     let bound = better(cells, BOUNDS, op, tasks);
     match op {

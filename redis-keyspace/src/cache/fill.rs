@@ -127,6 +127,13 @@ impl<S: Keyspace, V: FilledKind> Fill<S, V> {
         }
     }
 
+    /// Forgets the copy of a value that this fill removed.
+    pub(super) fn forget_copy(&self, entry: &FillEntry<S, V>) {
+        if entry.start.is_some() {
+            self.copies().forget(&entry.name);
+        }
+    }
+
     /// Returns the value as it was last read, if it may still be served.
     pub(super) fn copy(&self, entry: &FillEntry<S, V>) -> Option<Arc<[u8]>> {
         let age = self.options.stale_for.filter(|_| self.serves_stale())?;

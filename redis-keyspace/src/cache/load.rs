@@ -243,7 +243,10 @@ async fn store<S: Keyspace, V: FilledKind>(
     Lease::release(unused).await;
     for ((entry, encoded), outcome) in sent.into_iter().zip(Lease::finish(ends).await) {
         match settle(fill, entry.key.template(), outcome) {
-            Ok(true) => encoded.iter().for_each(|encoded| fill.keep_stored(entry, encoded)),
+            Ok(true) => match encoded {
+                Some(encoded) => fill.keep_stored(entry, &encoded),
+                None => fill.forget_copy(entry),
+            },
             Ok(false) => {}
             Err(error) => program_error.add(entry.key.explain(V::FORM.write(), error)),
         }

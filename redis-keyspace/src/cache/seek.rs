@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::error::{FillError, LoadFailure};
 use super::fill::Known;
 use super::kind::FilledKind;
-use super::lease::{Lease, LeaseAnswer, LeaseMode, LeasePlace, takes_over};
+use super::lease::{Lease, LeaseAnswer, LeaseMode, LeasePlace};
 use super::load::{Awaited, Led};
 use super::progress::Engine;
 use crate::error::Result;
@@ -54,7 +54,7 @@ impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
         while !asked.is_empty() {
             let fill = Arc::clone(&self.fill);
             let has_waited = |led: &Led| led.awaited.as_ref().is_some_and(|awaited| awaited.ended >= ENDED);
-            let mode = if asked.iter().any(has_waited) { LeaseMode::Share } else { first_mode };
+            let mode = if asked.iter().any(has_waited) { LeaseMode::Join } else { first_mode };
             let places: Vec<_> = asked
                 .iter()
                 .filter_map(|led| {
@@ -120,12 +120,12 @@ impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
 
     /// Records that another process holds the lease of a key. Once this caller has waited for that
     /// lease long enough, it takes it over.
-    fn awaiting(&self, mut led: Led, token: String) -> Led {
+    fn awaiting(&self, mut led: Led, token: String, after_nothing: bool) -> Led {
         let awaited = match led.awaited.take() {
             Some(awaited) if *awaited.token == *token => awaited,
             earlier => Awaited {
                 until: from_now(self.fill.options.waits_for_a_load()),
-                ended: earlier.map_or(0, |earlier| earlier.ended + u32::from(!takes_over(&token))),
+                ended: earlier.map_or(0, |earlier| earlier.ended + u32::from(after_nothing)),
                 token: token.into(),
             },
         };
@@ -173,13 +173,13 @@ impl<S: Keyspace, V: FilledKind> Engine<'_, '_, S, V> {
             Ok(LeaseAnswer::Leads(lease, stale)) => {
                 Ok(Sought::Leads(Led { lease: Some(lease), stale: usable(stale), ..led }))
             }
-            Ok(LeaseAnswer::Held { token, stale }) => match usable(stale) {
+            Ok(LeaseAnswer::Held { token, stale, after_nothing }) => match usable(stale) {
                 Some(stale) => {
                     led.tell(LoadStage::Loading { token: None, stale: Some(Arc::clone(&stale)) });
                     self.serve_stale(index, stale)?;
                     Ok(Sought::Known)
                 }
-                None => Ok(Sought::Held(self.awaiting(led, token))),
+                None => Ok(Sought::Held(self.awaiting(led, token, after_nothing))),
             },
             Err(error) if fill.goes_on(&error) => {
                 // Counted once for all keys.

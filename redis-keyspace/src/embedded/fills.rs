@@ -30,12 +30,11 @@ pub(super) fn register(server: &Server) {
                 }
                 _ if fill.lease.as_deref() != Some(&token[..]) => Ok(Reply::Integer(0)),
                 (b"renew", [ms]) => fill.renew(number(ms)?),
-                (b"release", []) if fill.shared => Ok(Reply::Integer(1)),
-                (b"release", []) => fill.free().map(|()| Reply::Integer(1)),
+                (b"release", []) => fill.leave().map(|()| Reply::Integer(1)),
                 (b"store" | b"done", [ms, value, set @ ..]) => {
                     let is_done = &what[..] == b"done";
                     if is_done {
-                        fill.free()?;
+                        fill.free(&[])?;
                     }
                     let (set, note) = match (rest, set) {
                         ([note_key], [set @ .., text, kept]) if is_done => {
@@ -97,7 +96,8 @@ struct FillState<'s, 'c, 'a> {
     absent: Option<Vec<u8>>,
     kept: Option<Vec<u8>>,
     ends: Option<Vec<u8>>,
-    shared: bool,
+    shared: i64,
+    after: Option<Vec<u8>>,
 }
 
 impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
@@ -124,6 +124,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             b"ends",
             b"shared",
             b"v",
+            b"after",
         ];
         let Reply::Array(fields) = lua::checked(script.call(&names))? else {
             return Err(Reply::error("ERR HMGET did not return a list"));
@@ -146,9 +147,11 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             absent: None,
             kept: None,
             ends: None,
-            shared: false,
+            shared: 0,
+            after: None,
         };
-        let Ok([under, lease, until, seen, absent, kept, ends, shared, version]) = <[_; 9]>::try_from(fields)
+        let Ok([under, lease, until, seen, absent, kept, ends, shared, version, after]) =
+            <[_; 10]>::try_from(fields)
         else {
             return Err(Reply::error("ERR HMGET did not return the fields"));
         };
@@ -159,7 +162,9 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         }
         fill.lease = lease;
         (fill.until, fill.seen, fill.absent, fill.kept, fill.ends) = (until, seen, absent, kept, ends);
-        fill.shared = shared.is_some();
+        let count = |shared: Vec<u8>| str::from_utf8(&shared).ok().and_then(|count| count.parse().ok());
+        fill.shared = shared.and_then(count).unwrap_or_default();
+        fill.after = after;
         Ok(fill)
     }
 
@@ -247,9 +252,7 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         if starts {
             self.call(&[b"PEXPIRE", self.key, ms])?;
         }
-        if !self.shared {
-            self.free()?;
-        }
+        self.leave()?;
         Ok(Reply::Integer(1))
     }
 
@@ -304,13 +307,13 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         }
         let has_stale = self.left(self.kept.as_ref())? > 0.0;
         let stale = if has_stale { self.call(&[b"HGET", self.companion, b"stale"])? } else { Reply::Nil };
-        let answer = |whose, token: &[u8]| {
-            let parts = [Reply::Integer(whose), Reply::bulk(token.to_vec()), stale];
+        let granted = |stale, values: Option<Reply>| {
+            let parts = [Reply::Integer(1), Reply::bulk(token.to_vec()), stale];
             Ok(Reply::Array(parts.into_iter().chain(values).collect()))
         };
         let (ours, until) = (self.lease.as_deref() == Some(token), self.at(ms));
         if ours {
-            return answer(1, token);
+            return granted(stale, values);
         }
         if let Some(lease) = self.lease.clone()
             && mode != b"force"
@@ -319,13 +322,15 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             && (mode != b"share" || self.seen.as_ref() == Some(&sight))
         {
             if mode == b"share" {
-                self.write(&[b"shared", b"1"])?;
+                self.write(&[b"shared", (self.shared + 1).to_string().as_bytes()])?;
                 if self.left(self.until.as_ref())? < ms {
                     self.write(&[b"until", &until])?;
                     self.keep(ms)?;
                 }
             }
-            return answer(2, &lease);
+            let after = self.after.take().map_or(Reply::Nil, Reply::bulk);
+            let values = values.unwrap_or(Reply::Nil);
+            return Ok(Reply::Array(vec![Reply::Integer(2), Reply::bulk(lease), stale, values, after]));
         }
         if let (None, Some(mark_key)) = (&self.mark, self.mark_key) {
             self.mark = Some(token.to_vec());
@@ -336,12 +341,14 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
             Reply::Integer(lives) if lives > 0 && !sight.is_empty() => self.at(lives as f64),
             _ => b"0".to_vec(),
         };
-        self.write(&[b"lease", token, b"until", &until, b"seen", &sight, b"ends", &lives])?;
+        let lease_left = self.left(self.until.as_ref().filter(|_| self.lease.is_some()))?;
+        let after: &[u8] = if !self.is_void && lease_left <= 0.0 { b"1" } else { b"0" };
+        self.write(&[b"lease", token, b"until", &until, b"seen", &sight, b"ends", &lives, b"after", after])?;
         let void: &[&[u8]] = if self.is_void { &[b"stale", b"kept"] } else { &[] };
         let words = [&b"HDEL"[..], self.companion, b"absent", b"shared"];
         self.call(&[&words, void].concat())?;
         self.keep(ms)?;
-        answer(1, token)
+        granted(stale, values)
     }
 
     fn renew(&mut self, ms: f64) -> Result<Reply, Reply> {
@@ -352,8 +359,18 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         Ok(Reply::Integer(1))
     }
 
-    fn free(&mut self) -> Result<(), Reply> {
-        self.call(&[b"HDEL", self.companion, b"lease", b"until", b"seen", b"ends", b"shared"]).map(drop)
+    /// Removes the lease, and these fields.
+    fn free(&mut self, others: &[&[u8]]) -> Result<(), Reply> {
+        let lease: [&[u8]; 7] = [b"HDEL", self.companion, b"lease", b"until", b"seen", b"ends", b"shared"];
+        self.call(&[&lease, others].concat()).map(drop)
+    }
+
+    /// Ends the lease for one of its holders.
+    fn leave(&mut self) -> Result<(), Reply> {
+        match self.shared {
+            1.. => self.write(&[b"shared", (self.shared - 1).to_string().as_bytes()]),
+            _ => self.free(&[]),
+        }
     }
 
     /// Ends the fill and stores its outcome, unless the key has changed. `first` runs before the
@@ -378,11 +395,15 @@ impl<'s, 'c, 'a> FillState<'s, 'c, 'a> {
         let ends = self.ends.as_ref().filter(|ends| sight.is_empty() && ends.as_slice() != b"0");
         let expired = ends.is_some() && self.left(ends)? <= 0.0;
         if self.seen.as_ref() != Some(&sight) && !expired {
-            self.free()?;
+            self.free(&[])?;
             return Ok(Reply::Integer(0));
         }
         first(self)?;
-        self.call(&[b"UNLINK", self.companion])?;
+        if copy.is_none() && ms <= 0.0 {
+            self.free(&[b"stale", b"kept", b"absent"])?;
+        } else {
+            self.call(&[b"UNLINK", self.companion])?;
+        }
         store(self)?;
         if ms > 0.0 {
             let until = self.at(ms);

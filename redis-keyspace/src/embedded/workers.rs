@@ -14,12 +14,7 @@ pub(super) fn register(server: &Server) {
         let Some(deliveries) = deliveries(script, stream, group, id, consumer)? else {
             return Ok(Reply::Integer(0));
         };
-        let undone = (deliveries - 1).max(0);
-        let count = match &count[..] {
-            b"" => deliveries.to_string().into(),
-            b"undo" => undone.to_string().into(),
-            _ => count.clone(),
-        };
+        let count = if count.is_empty() { deliveries.to_string().into() } else { count.clone() };
         let claim: [&[u8]; 11] =
             [b"XCLAIM", stream, group, consumer, b"0", id, b"IDLE", idle, b"RETRYCOUNT", &count, b"JUSTID"];
         Ok(Reply::Integer(length(&call(script, &claim)?)))

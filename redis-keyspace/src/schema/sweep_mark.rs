@@ -8,6 +8,8 @@ use crate::key::{KeyText, Piece, SWEPT};
 ///
 /// The name has the literals of the template, and no names of fields or parameters: another version
 /// of the program may have renamed them, and its deletions must end the fills of this version.
+/// Templates that differ only in the types of their arguments share a mark: a deletion of one ends
+/// the fills of the other, too, which costs loads.
 pub(crate) fn sweep_mark(template: &TemplateMeta) -> KeyText {
     let (start, rest) = match template.pieces.split_first() {
         Some((Piece::Literal(text), rest)) => (*text, rest),

@@ -96,18 +96,16 @@ where
     /// others: a claim whose reply was lost counts a delivery and starts the idle time again.
     async fn clear_up(&mut self, due: &[StreamId]) -> Result<()> {
         let min_idle = self.shared.options.min_idle;
-        let unclear =
-            |&id: &StreamId| self.retries.get(id).filter(|waiting| waiting.is_unclear).map(|w| (id, w));
-        let unclear: Vec<_> = due.iter().filter_map(unclear).take(MOST_KEPT).collect();
-        if unclear.is_empty() {
-            return Ok(());
-        }
-        let entries = unclear.iter().map(|(id, waiting)| (*id, min_idle, waiting.deliveries));
-        let held = self.shared.hold_many(entries).await?;
-        for ((id, _), held) in unclear.into_iter().zip(held) {
-            match held? {
-                true => self.retries.set_unclear(id, false),
-                false => self.retries.remove(id),
+        let unclear = due.iter().filter_map(|&id| Some((id, self.retries.get(id)?)));
+        let unclear: Vec<_> = unclear.filter(|(_, waiting)| waiting.is_unclear).collect();
+        for unclear in unclear.chunks(MOST_KEPT) {
+            let entries = unclear.iter().map(|(id, waiting)| (*id, min_idle, waiting.deliveries));
+            let held = self.shared.hold_many(entries).await?;
+            for (&(id, _), held) in unclear.iter().zip(held) {
+                match held? {
+                    true => self.retries.set_unclear(id, false),
+                    false => self.retries.remove(id),
+                }
             }
         }
         Ok(())
@@ -165,42 +163,46 @@ where
         });
         let facts = join_all(facts).await;
         shared.count(JobResult::Claimed, count_of(&entries));
+        let mut failure = None;
         for (entry, facts) in entries.into_iter().zip(facts) {
             let id = entry.id();
-            let ran =
-                known.get(&id).copied().or_else(|| self.retries.get(id).map(|waiting| waiting.deliveries));
-            let deliveries = match (facts, ran) {
-                (Ok(pending), ran) => {
-                    pending.first().map(|entry| entry.deliveries).or(ran.map(|ran| ran + 1))
-                }
-                (Err(error), Some(ran)) => {
-                    shared.report(WorkerEvent::CommandFailed(error));
-                    Some(ran + 1)
-                }
-                // It may have had its last delivery. It is released, claimed and asked for again.
-                (Err(error), None) => {
+            if let Some(running) = self.running.get(&id) {
+                // The server was away for long, so this worker claimed what it is working on. That
+                // is no delivery.
+                let deliveries = Deliveries::Set(running.deliveries);
+                if let Err(error) = shared.hold(id, Duration::ZERO, deliveries).await {
                     self.has_unknown_entries = true;
-                    self.command_failed(error);
-                    continue;
+                    failure = Some(error);
                 }
-            };
+                continue;
+            }
+            let waiting = self.retries.get(id).map(|waiting| waiting.deliveries);
+            let ran = known.get(&id).copied().or(waiting);
             if shared.is_stopping() {
                 // It is released with the others.
                 self.retries.remove(id);
                 if let Some(ran) = ran {
                     self.note_unsettled(id, ran);
                 }
-            } else if let Some(running) = self.running.get(&id) {
-                // The server was away for long, so this worker claimed what it is working on. That
-                // is no delivery.
-                let deliveries = Deliveries::Set(running.deliveries);
-                if let Err(error) = shared.hold(id, Duration::ZERO, deliveries).await {
-                    shared.report(WorkerEvent::CommandFailed(error));
-                }
-            } else {
-                // If it is not pending any more, it runs in any case: it may never have run before.
-                self.start(entry, deliveries.unwrap_or(1));
+                continue;
             }
+            let deliveries = match facts {
+                Ok(pending) => pending.first().map(|entry| entry.deliveries),
+                Err(error) => {
+                    failure = Some(error);
+                    if ran.is_none() {
+                        // It may have had its last run. It is released, and claimed again.
+                        self.has_unknown_entries = true;
+                        continue;
+                    }
+                    None
+                }
+            };
+            // If it is not pending any more, it runs in any case: it may never have run before.
+            self.start(entry, deliveries.unwrap_or_else(|| ran.unwrap_or_default() + 1));
+        }
+        if let Some(failure) = failure {
+            self.command_failed(failure);
         }
     }
 
@@ -268,17 +270,24 @@ where
             let pending = shared.group.pending_entries(from..).consumer(shared.consumer.clone()).count(PAGE);
             let page = shared.command(pending).await?;
             for entry in &page {
-                let (idle, deliveries) = match (self.retries.get(entry.id), self.unsettled.get(&entry.id)) {
-                    _ if self.running.contains_key(&entry.id) => continue,
-                    (Some(waiting), _) if waiting.deliveries == entry.deliveries => continue,
-                    (Some(waiting), _) => {
+                // At most the last delivery was without a run.
+                let without_last = entry.deliveries.saturating_sub(1);
+                let (idle, ran) = match (self.running.get(&entry.id), self.retries.get(entry.id)) {
+                    (Some(running), _) => (Duration::ZERO, running.deliveries),
+                    (None, Some(waiting)) => {
                         let left = waiting.due.saturating_duration_since(Instant::now());
-                        (shared.idle_before(left), Deliveries::Set(waiting.deliveries))
+                        (shared.idle_before(left), waiting.deliveries.max(without_last))
                     }
-                    (None, Some(&ran)) => (AT_ONCE, Deliveries::Set(ran)),
-                    (None, None) => (AT_ONCE, Deliveries::Undo),
+                    // It was released before.
+                    (None, None) if entry.idle >= AT_ONCE => continue,
+                    (None, None) => {
+                        let ran = self.unsettled.get(&entry.id).copied().unwrap_or_default();
+                        (AT_ONCE, ran.max(without_last))
+                    }
                 };
-                shared.hold(entry.id, idle, deliveries).await?;
+                if idle == AT_ONCE || ran != entry.deliveries {
+                    shared.hold(entry.id, idle, Deliveries::Set(ran)).await?;
+                }
             }
             match page.last() {
                 Some(last) if u64::try_from(page.len()).is_ok_and(|length| length >= PAGE) => {

@@ -18,16 +18,11 @@ use crate::time::{Deadline, Expiry, millis};
 /// `XCLAIM` alone would take the entry back from its new owner.
 ///
 /// `KEYS`: the stream. `ARGV`: the group, the consumer, the ID, the idle time in milliseconds, and
-/// the number of deliveries: a number to set, `undo` if the last one must not count, or nothing.
+/// the number of deliveries to set, or nothing.
 pub(crate) const HOLD: &str = "\
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #pending == 0 then return 0 end
-local count = pending[1][4]
-if ARGV[5] == 'undo' then
-  if count > 0 then count = count - 1 end
-elseif ARGV[5] ~= '' then
-  count = ARGV[5]
-end
+local count = ARGV[5] ~= '' and ARGV[5] or pending[1][4]
 return #redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID')";
 
 /// Moves an entry to the stream of dead letters if it is pending for this consumer, and
@@ -107,9 +102,7 @@ pub(super) const DEAD_ERROR: &str = "dead-error";
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Deliveries {
     Keep,
-    /// The last one does not count, because the handler did not run.
-    Undo,
-    /// Those that are known: the entry may have been delivered once more without a run.
+    /// The number of those that count: the entry may have been delivered once more without a run.
     Set(u64),
 }
 
@@ -141,7 +134,6 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
         call.args.push_int(millis(idle)?);
         match deliveries {
             Deliveries::Keep => call.args.push(b""),
-            Deliveries::Undo => call.args.push(b"undo"),
             Deliveries::Set(count) => call.args.push_int(count),
         }
         Ok(call)
@@ -150,8 +142,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
     /// Sets the idle time of an entry. Returns `false` if it belongs to another consumer now.
     pub(super) async fn hold(&self, id: StreamId, idle: Duration, deliveries: Deliveries) -> Result<bool> {
         let call = self.holding(id, idle, deliveries)?;
-        let repeatable = !matches!(deliveries, Deliveries::Undo);
-        let reply = HOLDING.run(&self.binding, call, self.deadline(), repeatable).await;
+        let reply = HOLDING.run(&self.binding, call, self.deadline(), true).await;
         reply.and_then(read::to_bool).map_err(|error| self.key().explain("XCLAIM", error))
     }
 

@@ -76,7 +76,7 @@ where
     note();
     shared.handled(started.elapsed(), matches!(finished, Some(Ok(Ok(())))));
     match finished {
-        Some(Ok(Ok(()))) => shared.succeeded(id, deliveries).await,
+        Some(Ok(Ok(()))) => shared.succeeded(id).await,
         Some(Ok(Err(error))) => shared.failed(id, deliveries, error).await,
         Some(Err(ended)) => shared.failed(id, deliveries, reason_of(ended)).await,
         None => Finished { id, left: Left::Unsettled { deliveries } },
@@ -126,7 +126,7 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
     }
 
     /// Acknowledges a job.
-    async fn succeeded(&self, id: StreamId, deliveries: u64) -> Finished {
+    async fn succeeded(&self, id: StreamId) -> Finished {
         // Set after an attempt whose reply was lost. It may have acknowledged the entry.
         let is_unclear = AtomicBool::new(false);
         let ack = || -> BoxFuture<'_, Result<u64>> {
@@ -147,8 +147,8 @@ impl<S: Keyspace, T: SingleValue> Shared<S, T> {
             }
             Err(error) => {
                 self.count(JobResult::NotAcknowledged, 1);
+                // It runs again. The run that succeeded does not count against it.
                 self.report(WorkerEvent::CommandFailed(error));
-                return Finished { id, left: Left::Unsettled { deliveries } };
             }
         }
         Finished { id, left: Left::Nothing }

@@ -290,6 +290,66 @@ async fn loads_that_fail_do_not_queue() {
     // The third holder of the lease and those that no longer wait for it.
     assert_eq!(most.load(Ordering::SeqCst), PROCESSES - 2);
     assert!(begun.elapsed() < 16 * SECOND, "{:?}", begun.elapsed());
+    // None of them left its lease behind.
+    let redis = Redis::builder().embedded(server).build().unwrap();
+    let load = || async { "the database is back".to_owned() };
+    let next = Keys::text(60).on(&redis).get_or_set(load).across_processes().timeout(SECOND).await;
+    assert_eq!(next.unwrap(), "the database is back");
+}
+
+/// A write ends a lease, but the load is no failure: one more process loads for each write.
+#[tokio::test(start_paused = true)]
+async fn writes_during_a_load_start_no_stampede() {
+    let server = Server::new();
+    let loads = Arc::new(AtomicU32::new(0));
+    let handle = |name: String| Redis::builder().embedded(server.clone()).client_name(&name).build().unwrap();
+    let tasks: Vec<_> = (0..8)
+        .map(|nth| {
+            let (redis, loads) = (handle(format!("process-{nth}")), Arc::clone(&loads));
+            tokio::spawn(async move {
+                let load = || async move {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(5 * SECOND).await;
+                    "loaded".to_owned()
+                };
+                Keys::text(62).on(&redis).get_or_set(load).across_processes().await.unwrap()
+            })
+        })
+        .collect();
+    let writer = handle("writer".to_owned());
+    for writes in 1..=3 {
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(loads.load(Ordering::SeqCst), writes, "after {} writes", writes - 1);
+        Keys::text(62).on(&writer).del().await.unwrap();
+    }
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), "loaded");
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 4);
+}
+
+/// A load that finds nothing leaves nothing for the others, like one that fails.
+#[tokio::test(start_paused = true)]
+async fn loads_that_find_nothing_do_not_queue() {
+    let server = Server::new();
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..8)
+        .map(|nth| {
+            let name = format!("process-{nth}");
+            let redis = Redis::builder().embedded(server.clone()).client_name(&name).build().unwrap();
+            tokio::spawn(async move {
+                let find = || async {
+                    tokio::time::sleep(5 * SECOND).await;
+                    None::<String>
+                };
+                Keys::text(63).on(&redis).get_or_set_optional(find).across_processes().await.unwrap()
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), None);
+    }
+    assert!(begun.elapsed() < 16 * SECOND, "{:?}", begun.elapsed());
 }
 
 /// The holder of the lease changes with each wait, but the loads that were replaced still run.

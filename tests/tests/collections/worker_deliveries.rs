@@ -11,6 +11,7 @@ use redis_keyspace_tests::{PATIENCE, both_servers, eventually, raw, wire, within
 use crate::workers::{Jobs, Runs, add, run_until_done, stoppable};
 
 const BRIEF: Duration = Duration::from_millis(10);
+const SECOND: Duration = Duration::from_secs(1);
 /// So long that what waits for it never ends in a test.
 const ENDLESS: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -59,6 +60,33 @@ fn a_claim_of_a_retry_whose_reply_was_lost_is_no_delivery() {
     );
 }
 
+/// More jobs than one command corrects.
+#[test]
+fn a_lost_claim_of_many_retries_is_no_delivery() {
+    const JOBS: u64 = 250;
+    let server = Server::new();
+    within(
+        PATIENCE,
+        Redis::with_embedded_server(server.clone()).scope(async {
+            let waiting = add(86, 0..JOBS).await;
+            let (runs, lost) = (Runs::default(), server.inject(Fault::close_after().on("XCLAIM").times(2)));
+            let noted = runs.clone();
+            let worker = waiting.group("workers").worker("worker").retries(1).dead_letter(&Jobs::dead(86));
+            // All of them are due together.
+            let worker = worker.concurrency(JOBS as usize).backoff(SECOND, SECOND).min_idle(ENDLESS);
+            let stats = run_until_done(&waiting, worker, move |job| {
+                noted.note(&job);
+                Err("no".to_owned())
+            })
+            .await;
+            assert_eq!((lost.hits(), stats.dead), (2, JOBS), "{stats:?}");
+            for job in 0..JOBS {
+                assert_eq!(runs.of(job), [1, 2], "{job}");
+            }
+        }),
+    );
+}
+
 #[test]
 fn a_lost_claim_of_an_abandoned_job_is_no_delivery() {
     let server = Server::new();
@@ -78,6 +106,34 @@ fn a_lost_claim_of_an_abandoned_job_is_no_delivery() {
             })
             .await;
             assert_eq!((lost.hits(), stats.succeeded, runs.of(0)), (1, 1, vec![2]), "{stats:?}");
+        }),
+    );
+}
+
+/// The worker releases what was claimed, and fails in between: the first entry is released once.
+#[test]
+fn an_entry_is_released_once() {
+    let server = Server::new();
+    let redis = Redis::with_embedded_server(server.clone());
+    within(
+        PATIENCE,
+        redis.scope(async {
+            let waiting = add(87, 0..2).await;
+            abandon(&redis, &waiting, 2).await;
+            abandon(&redis, &waiting, 2).await;
+            let lost = server.inject(Fault::close_after().on("XAUTOCLAIM").times(1));
+            // The first script is sent whole, the second by its digest.
+            let failed = server.inject(Fault::error("ERR not now").on("EVALSHA").times(1));
+            let runs = Runs::default();
+            let noted = runs.clone();
+            let worker = waiting.group("workers").worker("worker").retries(2).dead_letter(&Jobs::dead(87));
+            let stats = run_until_done(&waiting, worker.min_idle(ENDLESS), move |job| {
+                noted.note(&job);
+                Ok(())
+            })
+            .await;
+            assert_eq!((lost.hits(), failed.hits(), stats.succeeded), (1, 1, 2), "{stats:?}");
+            assert_eq!((runs.of(0), runs.of(1)), (vec![3], vec![3]));
         }),
     );
 }

@@ -11,24 +11,7 @@ use super::place::{Grant, LeaseAnswer, LeaseMode, LeasePlace, unexpected};
 use crate::client::{UndoAttempts, may_have_run};
 use crate::error::{ErrorKind, Result};
 use crate::protocol::{Reply, ScriptCall};
-use crate::random;
-
-/// The end of the token of a request that may take over a lease. It tells waiting processes that
-/// the earlier load may still run.
-const TAKES_OVER: char = '+';
-
-/// Returns whether the holder of this token may have taken the lease from a load that still runs.
-pub(crate) fn takes_over(token: &str) -> bool {
-    token.ends_with(TAKES_OVER)
-}
-
-fn new_token(place: &LeasePlace, mode: LeaseMode) -> String {
-    let mut token = random::token();
-    if mode == LeaseMode::Force || place.takes_over() {
-        token.push(TAKES_OVER);
-    }
-    token
-}
+use crate::random::token;
 
 type Asked = BoxFuture<'static, Vec<Result<Reply>>>;
 
@@ -53,7 +36,7 @@ pub(super) async fn ask(
     if first.field.is_some() {
         return ask_for_fields(&first, places, mode, looks).await;
     }
-    let tokens: Vec<_> = places.iter().map(|place| new_token(place, mode)).collect();
+    let tokens: Vec<_> = places.iter().map(|_| token()).collect();
     let calls: Vec<_> =
         places.iter().zip(&tokens).map(|(place, token)| place.begin_call(token, mode, looks)).collect();
     let asked: Asked = Box::pin(async move { first.run(calls, true).await });
@@ -68,7 +51,7 @@ async fn ask_for_fields(
     mode: LeaseMode,
     looks: bool,
 ) -> Vec<Result<LeaseAnswer<Grant>>> {
-    let token = new_token(hash, mode);
+    let token = token();
     let mut call = hash.begin_call(&token, mode, looks);
     fields.iter().filter_map(|place| place.field.as_deref()).for_each(|field| call.args.push(field));
     let place = hash.clone();

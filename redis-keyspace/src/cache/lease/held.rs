@@ -99,7 +99,9 @@ impl LeasePlace {
                 }
                 LeaseAnswer::Value(bytes) => LeaseAnswer::Value(bytes),
                 LeaseAnswer::Absent => LeaseAnswer::Absent,
-                LeaseAnswer::Held { token, stale } => LeaseAnswer::Held { token, stale },
+                LeaseAnswer::Held { token, stale, after_nothing } => {
+                    LeaseAnswer::Held { token, stale, after_nothing }
+                }
             })
         };
         places.iter().zip(answers).map(with_lease).collect()

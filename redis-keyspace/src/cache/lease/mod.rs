@@ -8,7 +8,6 @@ mod held;
 mod place;
 mod script;
 
-pub(crate) use asking::takes_over;
 pub(crate) use held::{FillOutcome, Lease, ResultNote};
 pub(crate) use place::{LeaseAnswer, LeaseMode, LeasePlace};
 #[cfg(feature = "embedded")]

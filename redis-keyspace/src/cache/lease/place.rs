@@ -29,6 +29,8 @@ const RIGHTS: &str = "`Catalog::acl_rules` lists the permissions that filling a 
 pub(crate) enum LeaseMode {
     /// Joins the lease of another process. Both may load, and the first to store wins.
     Share,
+    /// The same, for a caller that has waited. Callers that wait must not wait long for this lease.
+    Join,
     /// Only one process may load. Used for one key at a time, because with several keys two
     /// processes could wait for each other.
     Wait,
@@ -44,7 +46,7 @@ pub(crate) enum LeaseMode {
 impl LeaseMode {
     fn name(self) -> &'static [u8] {
         match self {
-            Self::Share => b"share",
+            Self::Share | Self::Join => b"share",
             Self::Wait => b"wait",
             Self::Work => b"work",
             Self::Try => b"try",
@@ -61,8 +63,8 @@ pub(crate) enum LeaseAnswer<L> {
     Absent,
     /// This caller holds the lease, or shares it. The second field is the stale copy, if any.
     Leads(L, Option<Bytes>),
-    /// Another process holds the lease.
-    Held { token: String, stale: Option<Bytes> },
+    /// Another process holds the lease. `after_nothing`: the lease before it ended without a value.
+    Held { token: String, stale: Option<Bytes>, after_nothing: bool },
 }
 
 /// A granted lease: its token, and how long it lasts without renewal.
@@ -141,10 +143,6 @@ impl LeasePlace {
     pub(crate) fn instead_of(mut self, token: Option<Arc<str>>) -> Self {
         self.instead_of = token;
         self
-    }
-
-    pub(super) fn takes_over(&self) -> bool {
-        self.instead_of.is_some()
     }
 
     fn lasts(&self, mode: LeaseMode) -> Duration {
@@ -268,10 +266,11 @@ impl LeasePlace {
                 let token =
                     bytes().and_then(|token| String::from_utf8(token.into()).ok()).ok_or_else(unexpected)?;
                 let stale = bytes();
-                if whose == 1 || mode == LeaseMode::Share {
+                if whose == 1 || matches!(mode, LeaseMode::Share | LeaseMode::Join) {
                     Ok(LeaseAnswer::Leads(Grant { token, lasts: self.lasts(mode), replaces: None }, stale))
                 } else {
-                    Ok(LeaseAnswer::Held { token, stale })
+                    let after_nothing = matches!(parts.nth(1), Some(Reply::Bulk(after)) if after == "1");
+                    Ok(LeaseAnswer::Held { token, stale, after_nothing })
                 }
             }
             _ => Err(unexpected()),

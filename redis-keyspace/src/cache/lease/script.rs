@@ -10,9 +10,9 @@ use crate::protocol::LuaScript;
 ///   of a lease to take over even though it is held, and the command that reads the key, if it is
 ///   not `GET`. Acquires the lease. If another caller holds it, mode `share` joins that lease,
 ///   `force` takes it over, and `wait`, `try` and `work` leave it alone. Returns `{0, value}` for a
-///   key that has a value, `{1, token, stale}` for a lease of the caller, and `{2, token, stale}`
-///   for a lease of another holder. Returns `{3}` for a key known to have no value. In mode `work`,
-///   returns `{4, version}` for a companion key of another format version.
+///   key that has a value, `{1, token, stale}` for a lease of the caller, and `{2, token, stale, _,
+///   after}` for a lease of another holder. Returns `{3}` for a key known to have no value. In mode
+///   `work`, returns `{4, version}` for a companion key of another format version.
 /// - `store`, the time in milliseconds to keep a stale copy, the value, and the options of `SET`.
 /// - `done`, with the same arguments: the result of work that must not run twice. If there is a
 ///   note, its text and its time to live in milliseconds follow.
@@ -29,13 +29,14 @@ use crate::protocol::LuaScript;
 ///   keeps a lease that other callers joined, or returns 0 if the lease ended. For fields, the
 ///   command of `begin` is `HMGET`, followed by their names. The lists that it returns end with the
 ///   values of the fields.
-/// - `renew`, a time in milliseconds; or `release`, which keeps a lease that other callers joined.
-///   Both return whether the lease was held.
+/// - `renew`, a time in milliseconds; or `release`, which keeps a lease for the other callers that
+///   joined it. Both return whether the lease was held.
 /// - `peek` returns the token of the holder.
 ///
 /// The companion key is a hash: `v`, the version of this format; `lease`, the token; `until`, when
 /// the lease ends; `seen`, the digest of the value when the lease was acquired, or `fields`;
-/// `ends`, when that value expires; `shared`, whether other callers joined; `absent`, until when
+/// `ends`, when that value expires; `shared`, how many other callers joined; `after`, `1` if the
+/// lease before this one ended, not by a write, and left no value; `absent`, until when
 /// the key is known to have no value; `stale` and `kept`, a copy of the value and until when it may
 /// be served; `mark`, the sweep mark at that time. The hash of the sweep mark has `at`, which
 /// identifies the mark, and `copies` if companion keys hold more than leases.
@@ -56,7 +57,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local what, token = ARGV[1], ARGV[2]
 local mark = ''
 if KEYS[3] and what ~= 'done' then mark = redis.call('HGET', KEYS[3], 'at') end
-local names = {'mark', 'lease', 'until', 'seen', 'absent', 'kept', 'ends', 'shared', 'v'}
+local names = {'mark', 'lease', 'until', 'seen', 'absent', 'kept', 'ends', 'shared', 'v', 'after'}
 local beside = redis.call('HMGET', KEYS[2], unpack(names))
 local void = not mark or beside[1] ~= mark or beside[9] ~= '1'
 local version = beside[9]
@@ -68,7 +69,11 @@ local function at(ms) return string.format('%.0f', now + ms) end
 local function keep(ms)
   if redis.call('PTTL', KEYS[2]) < ms then redis.call('PEXPIRE', KEYS[2], string.format('%.0f', ms)) end
 end
-local function free() redis.call('HDEL', KEYS[2], 'lease', 'until', 'seen', 'ends', 'shared') end
+local function free(...) redis.call('HDEL', KEYS[2], 'lease', 'until', 'seen', 'ends', 'shared', ...) end
+local function leave()
+  local others = tonumber(beside[8] or 0)
+  if others > 0 then write('shared', others - 1) else free() end
+end
 local ranges = {LRANGE = {'0', '-1'}, ZRANGE = {'0', '-1', 'WITHSCORES'}}
 local function look(command)
   if command == 'HMGET' then return redis.call('HMGET', KEYS[1], unpack(ARGV, 8)) end
@@ -118,13 +123,13 @@ if what == 'begin' then
   if lease == token then return {1, token, stale, values} end
   if lease and mode ~= 'force' and lease ~= ARGV[6] and left(beside[3]) > 0 and (mode ~= 'share' or seen == sight) then
     if mode == 'share' then
-      write('shared', '1')
+      write('shared', (beside[8] or 0) + 1)
       if left(beside[3]) < ms then
         write('until', at(ms))
         keep(ms)
       end
     end
-    return {2, lease, stale, values}
+    return {2, lease, stale, values or false, beside[10]}
   end
   if not mark then
     mark = token
@@ -132,7 +137,8 @@ if what == 'begin' then
     redis.call('PEXPIRE', KEYS[3], '2592000000')
   end
   local lives = there and redis.call('PTTL', KEYS[1]) or 0
-  write('lease', token, 'until', at(ms), 'seen', sight, 'ends', lives > 0 and at(lives) or '0')
+  local after = not void and left(lease and beside[3]) <= 0 and '1' or '0'
+  write('lease', token, 'until', at(ms), 'seen', sight, 'ends', lives > 0 and at(lives) or '0', 'after', after)
   redis.call('HDEL', KEYS[2], 'absent', 'shared', unpack(void and {'stale', 'kept'} or {}))
   keep(ms)
   return {1, token, stale, values}
@@ -145,7 +151,7 @@ if what == 'renew' then
   return 1
 end
 if what == 'release' then
-  if not beside[8] then free() end
+  leave()
   return 1
 end
 if what == 'fields' then
@@ -160,7 +166,7 @@ if what == 'fields' then
     end
   end
   if starts then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-  if not beside[8] then free() end
+  leave()
   return 1
 end
 if what == 'fill' then
@@ -203,7 +209,11 @@ if what == 'store' then
 elseif what == 'fill' or ms > 0 then
   write()
 end
-redis.call('UNLINK', KEYS[2])
+if what == 'absent' and ms == 0 then
+  free('stale', 'kept', 'absent')
+else
+  redis.call('UNLINK', KEYS[2])
+end
 if what == 'store' then
   if ms > 0 then write('stale', ARGV[4], 'kept', at(ms)) end
 elseif what == 'fill' then
