@@ -136,9 +136,11 @@ impl<'l, S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'l, S, V, L> {
     }
 
     /// Shares one load among all processes. One process loads, and the others poll for the value at
-    /// least every 100 ms. If the loading process dies, another one takes over: after 5 seconds, or
-    /// after 30 seconds if the call of the dead process did not set this option. Without it, each
-    /// process loads once.
+    /// least every 100 ms. If the loading process dies, a waiting call takes over when the lease of
+    /// that process ends: after 5 seconds, or after 30 seconds if the call of the dead process did
+    /// not set this option. It takes over earlier if its own [`wait_timeout`](Self::wait_timeout)
+    /// passes first. Without this option, a call does not wait for other processes: each process
+    /// loads for itself.
     ///
     /// A load that fails, or finds no value to store, leaves nothing for the others. After two such
     /// loads, a process no longer waits, and loads the value itself.

@@ -15,12 +15,12 @@ impl<S: Keyspace, V: FilledKind> Key<S, V> {
     /// Returns the value at the key. If it does not exist or can't be decoded, runs the loader,
     /// stores the loaded value and returns it.
     ///
-    /// Callers in this process that miss the key at the same time share one load. The first caller
-    /// runs its loader, and all receive the value, decoded from its bytes. If that loader panics or
-    /// is dropped, the next caller runs its own. If it fails, one more caller tries. If that one
-    /// fails as well, the waiting callers fail with
-    /// [`LoaderFailed`](crate::ErrorKind::LoaderFailed). With
-    /// [`across_processes`](GetOrSet::across_processes), all processes share one load.
+    /// Callers in this process that miss the key at the same time share one load, if they are on
+    /// one tokio runtime and their handles have the same configuration. The first caller runs its
+    /// loader, and all receive the value, decoded from its bytes. If that loader panics or is
+    /// dropped, the next caller runs its own. If it fails, one more caller tries. If that one fails
+    /// as well, the waiting callers fail with [`LoaderFailed`](crate::ErrorKind::LoaderFailed).
+    /// With [`across_processes`](GetOrSet::across_processes), all processes share one load.
     ///
     /// A loader may read other keys with `get_or_set`. If two loaders in this process wait for each
     /// other's keys, one of them loads the other's key itself. This is not detected if a loader

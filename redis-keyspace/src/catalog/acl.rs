@@ -36,8 +36,10 @@ impl Catalog {
     /// Redis 6.0 has no such rules, and needs [`redis_version(6, 0)`](AclRules::redis_version).
     ///
     /// The rules do not include what only some programs need: a [cluster](AclRules::cluster),
-    /// [sentinels](AclRules::sentinel), [health checks](AclRules::health) with details, raw
-    /// commands, [`watch`](AclRules::watch), and [functions](AclRules::functions).
+    /// [sentinels](AclRules::sentinel), [replicas](AclRules::replicas), [health
+    /// checks](AclRules::health) with details, [notifications](AclRules::notifications) about keys,
+    /// [`watch`](AclRules::watch), [functions](AclRules::functions), and raw commands. The
+    /// [guide](crate::guide::scans#permissions) has a table of all methods.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};
@@ -240,7 +242,7 @@ impl AclRules {
     /// has, because a server rejects rules with a command that it does not know:
     ///
     /// - from 7.0 on, those of `expire_time`, `lmpop`, `zmpop`, `sinter_card` and `zinter_card`;
-    /// - for hashes and records, the lifetimes of fields, such as `HPEXPIRE` from 7.4 on;
+    /// - for hashes and records, the commands of field TTLs, such as `HPEXPIRE` from 7.4 on;
     /// - for locks, and for updates of keys without fills, `DELEX` from 8.4 on, which replaces a
     ///   script. Without the permission, the script runs. Each process sends the command once to
     ///   find out, and the server logs that in its `ACL LOG`.
@@ -265,7 +267,7 @@ impl AclRules {
     }
 
     /// Sets the oldest version of Valkey that loads the rules. They contain the commands that it
-    /// has, such as the lifetimes of fields and `DELIFEQ` from 9.0 on; see
+    /// has, such as those of field TTLs and `DELIFEQ` from 9.0 on; see
     /// [`redis_version`](Self::redis_version). If both are set, the rules contain the commands that
     /// both versions have.
     pub fn valkey_version(mut self, major: u16, minor: u16) -> Self {

@@ -15,9 +15,9 @@ impl Catalog {
     /// Returns the catalog as lines of text, one for each template;
     /// [`catalog_test!`](crate::catalog_test) compares them with a file.
     ///
-    /// The lines contain templates, kinds, wire formats, TTLs, `trim`, `fills`, databases
-    /// and the types of arguments. For an argument type of the program, they also contain its wire
-    /// format.
+    /// The lines contain templates, kinds, wire formats, TTLs, `trim`, `fills`, databases, servers,
+    /// tenants and the types of arguments. For an argument type of the program, they also contain
+    /// its wire format.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Text, catalog};

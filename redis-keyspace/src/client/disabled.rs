@@ -6,22 +6,41 @@ impl Redis {
     /// Creates a handle without a server, for programs that can run with their caches switched off.
     /// It never connects.
     ///
-    /// - Reads miss: `get` returns `None`, `exists` returns `false`, and scans find nothing.
-    /// - Plain writes (`set`, `del`, `expire`, deleting by pattern, ..) are dropped. They are
-    ///   counted in [`Stats::dropped_writes`](crate::stats::Stats::dropped_writes).
+    /// - Reads miss: `get` returns `None`, `exists` returns `false`, collections are empty, and
+    ///   scans find nothing.
+    /// - Plain writes (`set`, `del`, `expire`, `rename`, removals from collections, deleting by
+    ///   pattern, ..) and published messages are dropped. They are counted in
+    ///   [`Stats::dropped_writes`](crate::stats::Stats::dropped_writes).
     /// - [`get_or_set`](crate::Key::get_or_set) runs the loader. Concurrent callers of one key
     ///   share a load, and nothing is stored.
-    /// - Operations whose result must be correct fail with
-    ///   [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured): counters, conditional
-    ///   writes, `update`, locks, rate limits, [`Once`](crate::Once), and [`raw`](Self::raw),
-    ///   [`ping`](Self::ping) and [`connect`](Self::connect). `update` and `Once` fail before they
-    ///   call the program's code.
     /// - Each command of a batch or transaction has its own outcome.
     /// - [`health`](Self::health) reports that the handle is not healthy. Skip it in the probes of
     ///   a program without Redis.
     ///
     /// To disable Redis only for keyspaces that declare `server = "name"`, install such a handle
     /// under that name with [`install_as`](Self::install_as).
+    ///
+    /// # Operations that fail
+    ///
+    /// Operations whose result must be correct fail with
+    /// [`ServerNotConfigured`](crate::ErrorKind::ServerNotConfigured), before they call any code of
+    /// the program:
+    ///
+    /// | | operations |
+    /// | --- | --- |
+    /// | all commands of some kinds | [`Counter`](crate::Counter), [`Lock`](crate::Lock), [`RateLimit`](crate::RateLimit) and [`Once`](crate::Once), also their reads and `del` |
+    /// | conditional writes | `only_if_absent` and `only_if_present` of [`set`](crate::Key::set), `only_if_all_absent` of [`set_many`](crate::Key::set_many), [`rename_if_absent`](crate::Key::rename_if_absent) |
+    /// | atomic updates | `update`, `update_or_insert`, `update_with`, [`watch`](Self::watch) |
+    /// | writes that add data to a value or a collection | [`append`](crate::Key::append), [`set_range`](crate::Key::set_range); adding elements, members, fields and entries; changing bits and numbers; combining bitmaps, merging HyperLogLogs, storing found positions |
+    /// | copies | [`restore`](crate::Key::restore) |
+    /// | consumer groups | reading and claiming entries, creating groups and consumers, [workers](crate::worker) |
+    /// | waiting | `block`, [`tail`](crate::Key::tail), [`wait_replicas`](crate::Command::wait_replicas) |
+    /// | subscriptions | [`subscribe`](crate::Key::subscribe), [`notifications`](crate::scan::Pattern::notifications) |
+    /// | scripts | every [script](crate::Script) and function, also `read_only`; [`load_functions`](Self::load_functions) |
+    /// | raw commands | [`Key::raw`](crate::Key::raw), [`raw`](Self::raw), [`raw_for`](Self::raw_for), [`raw_each`](Self::raw_each) |
+    /// | the connection | [`ping`](Self::ping), [`connect`](Self::connect) |
+    ///
+    /// # Example
     ///
     /// ```
     /// # use redis_keyspace::{Counter, ErrorKind, Keyspace, Redis, Text};

@@ -114,8 +114,9 @@ impl Redis {
     }
 
     /// Creates a handle with the profile that `REDIS_PROFILE` names, by default `development`; see
-    /// [`Profiles`](crate::config::Profiles). Applies the file `redis.toml` in the working
-    /// directory if it exists, then the environment variables. Requires the feature `profiles`.
+    /// [`Profiles`](crate::config::Profiles). First applies the file `redis.toml` in the working
+    /// directory, if it exists, to the profiles. The other environment variables override the
+    /// selected profile. Requires the feature `profiles`.
     ///
     /// # Errors
     ///

@@ -18,8 +18,10 @@ use crate::time::Expiry;
 /// By default, the TTL becomes the one of the template, counted from now. A template with
 /// `ttl = none` removes the TTL.
 ///
-/// With any other TTL, loads of the key that are in flight do not store their values, and its stale
-/// copy is deleted, as for [`expire`](Key::expire).
+/// The default renews only the value. A [stale copy](crate::cache::GetOrSet::stale_for) still ends
+/// at the time that was set when it was stored. With any other TTL, loads of the key that are in
+/// flight do not store their values, and its stale copy is deleted, as for
+/// [`expire`](Key::expire).
 ///
 /// # Errors
 ///

@@ -35,7 +35,9 @@ impl RedisBuilder {
     /// `REDIS_URL`, `REDIS_NODES`, `REDIS_SENTINELS`, and `REDIS_HOST` with `REDIS_PORT`, each set
     /// the server. None of them overrides another: two of them together are an error. Each replaces
     /// a server that the code or a profile sets, together with its nodes, sentinels and replicas.
-    /// `REDIS_PORT` alone keeps the host.
+    /// `REDIS_REPLICAS` together with `REDIS_NODES` or `REDIS_SENTINELS` is an error, too.
+    /// `REDIS_PORT` alone keeps the host. The variable `REDIS_PROFILE` selects a profile before
+    /// these are applied; see [`Redis::from_profile`](crate::Redis::from_profile).
     ///
     /// White space around a value, and around the password in the file, is ignored. Unset and empty
     /// variables change nothing. A `REDIS_PORT` such as `tcp://10.0.0.5:6379` is ignored too:

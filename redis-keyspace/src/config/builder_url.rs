@@ -6,10 +6,11 @@ use crate::error::Result;
 
 impl RedisBuilder {
     /// Sets the server from a URL: `redis://user:password@host:6379/0`, `rediss://..` for TLS
-    /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. Also sets the user, the password
-    /// and the database if the URL contains them. The parameters are `db`, `user`, `pass`,
-    /// `protocol` (`resp2`, `resp3`), `login` (`auto`, `minimal`, `plain`) and `cluster` (`true`,
-    /// `false`).
+    /// (feature `tls`), or `redis+unix:///path/to/socket?db=0`. `valkey` instead of `redis` is the
+    /// same in every scheme, as in `valkeys://..`, and `unix://` is the same as `redis+unix://`.
+    /// Also sets the user, the password and the database if the URL contains them. The parameters
+    /// are `db`, `user`, `pass`, `protocol` (`resp2`, `resp3`), `login` (`auto`, `minimal`,
+    /// `plain`) and `cluster` (`true`, `false`).
     ///
     /// `redis+sentinel://user:password@s1:26379,s2,s3/mymaster?db=2` uses the master `mymaster` of
     /// these [sentinels](Self::sentinel). User and password are for the master; the parameters

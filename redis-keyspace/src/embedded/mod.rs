@@ -1,5 +1,7 @@
 //! An in-process server for quick starts and tests, re-exported from `redis_keyspace_embedded`.
-//! Feature `embedded`.
+//! Feature `embedded`. The page of
+//! [`redis_keyspace_embedded`](https://docs.rs/redis-keyspace-embedded/latest/redis_keyspace_embedded/#differences-from-a-real-server)
+//! lists the differences from a real server.
 //!
 //! [`Redis::embedded`] creates a new server and a handle for it. [`Redis::with_embedded_server`]
 //! uses an existing server, so a test can inject faults or inspect its data.

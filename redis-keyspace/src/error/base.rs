@@ -363,7 +363,11 @@ impl Error {
     }
 
     /// Returns true if Redis is unavailable: no connection could be made, the connection was lost,
-    /// or the server is still loading its data. A later attempt may succeed.
+    /// or the server does not run commands now, for example because it is still loading its data. A
+    /// later attempt may succeed.
+    ///
+    /// Returns false if the reply is late ([`Timeout`](ErrorKind::Timeout), see
+    /// [`is_timeout`](Self::is_timeout)), and for [`PoolBusy`](ErrorKind::PoolBusy).
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::ConnectionLost)

@@ -8,7 +8,8 @@ pub enum ErrorKind {
     /// sent.
     Configuration,
     /// No server is configured for the command: none is installed, in scope, or set by `.on(..)`.
-    /// Or no tokio runtime exists to connect on.
+    /// Or no tokio runtime exists to connect on. Or the handle is
+    /// [disabled](crate::Redis::disabled), and the operation needs a server.
     ServerNotConfigured,
     /// The handle, or the pool that it uses, is closed.
     Closed,
@@ -106,11 +107,12 @@ impl ErrorKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Budget {
-    /// Waiting for a free connection.
+    /// Waiting for a free exclusive connection, for one of the application's pool, or for other
+    /// tasks that update the same key. The kind is [`PoolBusy`](ErrorKind::PoolBusy).
     Checkout,
-    /// Connecting and logging in.
+    /// Connecting and logging in. The kind is [`Unavailable`](ErrorKind::Unavailable).
     Connect,
-    /// Waiting for the reply.
+    /// Waiting for the reply. The kind is [`Timeout`](ErrorKind::Timeout).
     Reply,
 }
 
@@ -134,7 +136,7 @@ pub enum TlsFailure {
     /// The server accepted the connection and did not answer the handshake in time. A port without
     /// TLS behaves like that, and so does a server that is overloaded.
     NoAnswer,
-    /// The certificate of the server was issued by an authority that is not trusted.
+    /// The certificate of the server was issued by a CA that is not trusted.
     UnknownIssuer,
     /// The certificate of the server has expired.
     Expired,
@@ -151,6 +153,6 @@ pub enum TlsFailure {
     /// The server closed the connection during the handshake. A port without TLS may behave like
     /// that, and so may a proxy without a server, and a server with `maxclients` connections.
     Closed,
-    /// Another reason.
+    /// Another reason. The message of the error contains it.
     Other,
 }

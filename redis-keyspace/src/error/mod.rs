@@ -1,5 +1,5 @@
-//! The error type of this crate: a stable kind, the command and key that failed, and a hint what to
-//! do.
+//! The error type of this crate. An error has a stable kind, the command and the key that failed,
+//! and a message that says what to do where that is known.
 
 mod base;
 mod carried;

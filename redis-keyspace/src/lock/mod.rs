@@ -98,10 +98,10 @@ impl<S: Keyspace> Key<S, Lock> {
     /// Takes the lock, and waits while another holder has it. The wait is limited to 10 s, or to
     /// [`wait`](LockWait::wait).
     ///
-    /// Tasks of this process get the lock in the order of their calls, and only the first one asks
-    /// the server. The order between processes is not defined. A process asks more often the longer
-    /// it waits. A process whose tasks pass the lock to each other leaves it free for other
-    /// processes now and then.
+    /// Tasks on one tokio runtime whose handles have the same configuration get the lock in the
+    /// order of their calls, and only the first one asks the server. The order between other tasks,
+    /// and between processes, is not defined. A task asks more often the longer it waits. A process
+    /// whose tasks pass the lock to each other leaves it free for other processes now and then.
     ///
     /// ```
     /// # use std::time::Duration;

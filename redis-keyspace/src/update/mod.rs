@@ -36,7 +36,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// `change` receives the value that was read. If another writer changes the key before the
     /// result is stored, `change` runs again with the current value. It can run several times, so
     /// it should have no side effects. Every writer counts, including `set` and `del` from other
-    /// programs. Tasks of this process that update the same key take turns.
+    /// programs. Tasks that update the same key take turns, if they are on one tokio runtime and
+    /// their handles have the same configuration.
     ///
     /// The remaining TTL is kept; [`ttl`](Update::ttl) sets another one. Cache fills of the key
     /// that are in progress do not store their value, even if the update changes nothing.

@@ -31,10 +31,10 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     ///
     /// `change` receives the record that was read. If another writer changes a field of the struct
     /// before the result is stored, `change` runs again with the current record. It can run several
-    /// times, so it should have no side effects. Tasks of this process that update the same key
-    /// take turns.
+    /// times, so it should have no side effects. Tasks that update the same key take turns, if they
+    /// are on one tokio runtime and their handles have the same configuration.
     ///
-    /// Only the fields that changed are written. All others keep their values and lifetimes, and so
+    /// Only the fields that changed are written. All others keep their values and TTLs, and so
     /// do fields that the struct does not have. The key keeps its remaining TTL, unless the
     /// template declares `renew = "write"` or [`ttl`](UpdateRecord::ttl) sets another one.
     ///
