@@ -3,7 +3,7 @@
 //! `cargo run --example geo_search` runs on the embedded server. With `REDIS_URL` set, it runs on
 //! that server, in a separate namespace.
 
-use redis_keyspace::geo::{By, Distance, From, Position};
+use redis_keyspace::geo::{self, By, Distance, Position};
 use redis_keyspace::{Geo, Keyspace, Redis, SingleValue};
 
 /// The number of a taxi, as a member of sets.
@@ -21,7 +21,7 @@ struct TaxiKeys {
 /// Finds the free taxis within a distance, the nearest ones first.
 async fn near(customer: Position, most: Distance) -> redis_keyspace::Result<Vec<(TaxiId, Distance)>> {
     TaxiKeys::free("berlin")
-        .geo_search(From::position(customer), By::radius(most))
+        .geo_search(geo::From::position(customer), By::radius(most))
         .count(3)
         .nearest_first()
         .with_distance()
@@ -54,7 +54,7 @@ async fn main() -> redis_keyspace::Result<()> {
     // The nearest one takes the customer. If two customers want it, only one of them removes it.
     if let Some((taxi, _)) = near(customer, Distance::km(2.0)).await?.first().copied() {
         println!("taxi {} is taken: {}", taxi.0, free.geo_remove(&taxi).await?);
-        let others = free.geo_search(From::member(&TaxiId(2)), By::radius(Distance::km(5.0))).await?;
+        let others = free.geo_search(geo::From::member(&TaxiId(2)), By::radius(Distance::km(5.0))).await?;
         println!("{} taxis are around taxi 2", others.len());
     }
 

@@ -231,7 +231,7 @@ impl<S: Keyspace, T: SingleValue> Key<S, Geo<T>> {
     /// not exist.
     ///
     /// ```
-    /// # use redis_keyspace::geo::{By, Distance, From, Position};
+    /// # use redis_keyspace::geo::{self, By, Distance, Position};
     /// # use redis_keyspace::{Geo, Keyspace, Redis};
     /// # #[derive(Keyspace)]
     /// # #[keyspace(prefix = "taxi", ttl = none)]
@@ -243,12 +243,12 @@ impl<S: Keyspace, T: SingleValue> Key<S, Geo<T>> {
     /// taxis.geo_add(&8, Position::new(13.39, 52.52)?).await?;
     /// taxis.geo_add(&9, Position::new(9.99, 53.55)?).await?;
     ///
-    /// let customer = From::position(Position::new(13.40, 52.52)?);
+    /// let customer = geo::From::position(Position::new(13.40, 52.52)?);
     /// let near = taxis.geo_search(customer, By::radius(Distance::km(5.0))).nearest_first().await?;
     /// assert_eq!(near, [8, 7]);
     ///
     /// let square = By::rect(Distance::km(4.0), Distance::km(4.0));
-    /// let around = taxis.geo_search(From::member(&7), square).with_distance().with_position().await?;
+    /// let around = taxis.geo_search(geo::From::member(&7), square).with_distance().with_position().await?;
     /// assert_eq!(around.len(), 2);
     /// # Ok(()) }).await }
     /// ```

@@ -263,7 +263,7 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
     /// the result is empty.
     ///
     /// ```
-    /// # use redis_keyspace::geo::{By, Distance, From, Position};
+    /// # use redis_keyspace::geo::{self, By, Distance, Position};
     /// # use redis_keyspace::{Geo, Keyspace, Redis};
     /// # #[derive(Keyspace)]
     /// # #[keyspace(prefix = "taxi", ttl = none)]
@@ -276,7 +276,7 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
     /// # Redis::embedded().scope(async {
     /// TaxiKeys::city(1).geo_add(&7, Position::new(13.38, 52.51)?).await?;
-    /// let customer = From::position(Position::new(13.40, 52.52)?);
+    /// let customer = geo::From::position(Position::new(13.40, 52.52)?);
     /// let search = TaxiKeys::city(1).geo_search(customer, By::radius(Distance::km(5.0)));
     /// assert_eq!(search.store(&TaxiKeys::near(1)).await?, 1);
     /// # Ok(()) }).await }
@@ -291,7 +291,7 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
     /// center as scores, in meters. Otherwise like [`store`](Self::store). Redis's `STOREDIST`.
     ///
     /// ```
-    /// # use redis_keyspace::geo::{By, Distance, From, Position};
+    /// # use redis_keyspace::geo::{self, By, Distance, Position};
     /// # use redis_keyspace::{Geo, Keyspace, Redis, SortedSet};
     /// # #[derive(Keyspace)]
     /// # #[keyspace(prefix = "taxi", ttl = none)]
@@ -305,7 +305,7 @@ impl<S: Keyspace, T: SingleValue, D: GeoDetail> GeoSearch<S, T, D> {
     /// # Redis::embedded().scope(async {
     /// let customer = Position::new(13.40, 52.52)?;
     /// TaxiKeys::city(1).geo_add(&7, customer).await?;
-    /// let search = TaxiKeys::city(1).geo_search(From::position(customer), By::radius(Distance::km(5.0)));
+    /// let search = TaxiKeys::city(1).geo_search(geo::From::position(customer), By::radius(Distance::km(5.0)));
     /// assert_eq!(search.store_distances(&TaxiKeys::near(1)).await?, 1);
     /// assert_eq!(TaxiKeys::near(1).zrange_by_score(..1.0).await?, [7]);
     /// # Ok(()) }).await }

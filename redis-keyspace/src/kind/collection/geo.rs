@@ -11,7 +11,7 @@ use crate::kind::{Kind, Layout, SingleValue, Stored};
 /// types, so the order of longitude and latitude, and units, can't be mixed up.
 ///
 /// ```
-/// use redis_keyspace::geo::{By, Distance, From, Position};
+/// use redis_keyspace::geo::{self, By, Distance, Position};
 /// use redis_keyspace::{Geo, Keyspace, Redis, Text};
 ///
 /// #[derive(Keyspace)]
@@ -30,7 +30,7 @@ use crate::kind::{Kind, Layout, SingleValue, Stored};
 ///
 /// let customer = Position::new(15.0, 37.0)?;
 /// let near = places
-///     .geo_search(From::position(customer), By::radius(Distance::km(200.0)))
+///     .geo_search(geo::From::position(customer), By::radius(Distance::km(200.0)))
 ///     .count(10)
 ///     .nearest_first()
 ///     .with_distance()
@@ -64,7 +64,7 @@ use crate::kind::{Kind, Layout, SingleValue, Stored};
 ///
 /// To the server, a geo set is a sorted set whose scores are positions.
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the set sets the TTL of the template, and later writes keep it. Write
 /// `renew = "write"` if every write should set it, and `ttl = none` for a set without end.
