@@ -22,7 +22,7 @@ struct Item {
 
 /// Shopping carts.
 #[derive(Keyspace)]
-#[keyspace(prefix = "cart", db = 2, ttl = 3600)]
+#[keyspace(prefix = "cart", ttl = 3600)]
 struct CartKeys {
     /// The open cart of one shopper.
     #[key("user:{id}")]

@@ -46,10 +46,23 @@
 //! }
 //! ```
 //!
+//! # Install
+//!
+//! The program above needs these packages:
+//!
+//! ```sh
+//! cargo add redis-keyspace --features embedded
+//! cargo add serde --features derive
+//! cargo add tokio --features macros,rt-multi-thread
+//! ```
+//!
+//! The feature `embedded` adds the in-process server. You can leave it out if you have Redis or
+//! Valkey.
+//!
 //! # Where to start
 //!
-//! - The [`guide`] has a chapter for each subject. Start with [keys](guide::keys) and
-//!   [operations](guide::operations).
+//! - The [`guide`] has a chapter for each subject. Read [keys](guide::keys),
+//!   [operations](guide::operations) and [caching](guide::caching) first, in this order.
 //! - [`Key`] is what the generated functions return. Its page lists all commands.
 //! - [`Redis`] is the handle on a server. [`RedisBuilder`] configures it.
 //! - [`derive@Keyspace`], [`derive@KeyArgument`], [`derive@Record`], [`derive@Script`] and
@@ -66,7 +79,8 @@
 //! | command | one operation on a key, such as [`get`](Key::get); awaiting it runs it |
 //! | batch, transaction | several commands in one round trip: [`Redis::batch`], [`Redis::transaction`] |
 //! | script | a Lua script or function with typed keys and arguments: [`derive@Script`] |
-//! | fill | a load by [`get_or_set`](Key::get_or_set) that stores its result; see [`cache`] |
+//! | fill | a load by [`get_or_set`](Key::get_or_set) that stores its result; see [caching](guide::caching) |
+//! | companion key | a key next to another one, which holds its leases, stale copy and negative entry; see [caching](guide::caching#how-entries-are-stored) |
 //! | pattern | all keys of a template, with some arguments bound; see [`scan`] |
 //! | catalog | all keyspaces of a program: [`catalog!`] |
 //! | handle | a [`Redis`] value; commands use the one of [`on`](Key::on), of the [scope](Redis::scope), or the [installed](Redis::install) one |
@@ -85,7 +99,7 @@
 //! | `tracing` | | spans and events; see [`telemetry`] |
 //! | `metrics` | | counters and histograms; see [`telemetry`] |
 //! | `tls` | | encrypted connections; see [the guide](guide::tls) |
-//! | `tls-webpki-roots` | | `Tls::webpki_roots`, authorities that are compiled into the program |
+//! | `tls-webpki-roots` | | `Tls::webpki_roots`, root certificates that are compiled into the program |
 //! | `tower` | | [`tower::ScopeLayer`], which sets the handle of each request |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

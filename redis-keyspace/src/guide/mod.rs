@@ -1,22 +1,24 @@
 //! The user guide.
 //!
-//! Each chapter is a module. Read the first three in order; the others stand on their own. Every
-//! program in the guide is compiled and run by the tests of this crate.
+//! Each chapter is a module. Read [`keys`], [`operations`] and [`caching`] first, in this order;
+//! the others stand on their own. The tests of this crate compile every program in the guide. They
+//! run all of them except those that need a server or a file, or that change the whole process. To
+//! run one yourself, add the packages of the [front page](crate#install).
 //!
 //! | chapter | about |
 //! | --- | --- |
 //! | [`keys`] | declaring keyspaces: templates, arguments, escaping, parsing, overlap checks |
 //! | [`operations`] | kinds of values and their commands, TTLs, counters, batches, transactions, raw access |
-//! | [`collections`] | lists, sets, sorted sets and hashes, and their lifetimes |
-//! | [`bitmaps_and_geo`] | bitmaps, HyperLogLogs and geo sets |
-//! | [`records`] | structs in hashes: whole, field by field, updated atomically |
-//! | [`channels`] | publishing and subscribing, patterns, sharded channels, changes of keys |
-//! | [`streams`] | streams, consumer groups, and workers with retries and dead letters |
-//! | [`commands`] | each command, the method that sends it, and whether redis-rs and fred have one |
 //! | [`caching`] | `get_or_set` and its options, invalidation, stale values, negative entries, stampedes |
 //! | [`coordination`] | atomic updates, locks, rate limits, groups, work that runs once |
+//! | [`collections`] | lists, sets, sorted sets and hashes, and their TTLs |
+//! | [`bitmaps_and_geo`] | bitmaps, HyperLogLogs and geo sets |
+//! | [`records`] | structs in hashes: whole, field by field, updated atomically |
+//! | [`streams`] | streams, consumer groups, and workers with retries and dead letters |
+//! | [`channels`] | publishing and subscribing, patterns, sharded channels, changes of keys |
 //! | [`scripts`] | Lua scripts, functions, transactions on watched keys, raw commands on a key |
 //! | [`scans`] | finding, counting and deleting keys by template; the catalog, snapshot tests, ACL rules |
+//! | [`commands`] | each command, the method that sends it, and whether redis-rs and fred have one |
 //! | [`servers`] | configuring servers, credentials that change, choosing a server, namespaces, tenants, pools |
 //! | [`cluster`] | clusters: finding the nodes, commands on many slots, failovers, scans |
 //! | [`sentinel`] | masters behind sentinels: discovery, failovers, what may be lost |
@@ -26,9 +28,9 @@
 //! | [`errors`] | error kinds, deadlines, retries, the circuit breaker, and running without Redis |
 //! | [`testing`] | the embedded server, faults, the command log, paused time, isolation on real servers |
 //! | [`production`] | health, statistics, telemetry, permissions, sizing, shutdown |
-//! | [`migration`] | moving from redis-rs, bb8, deadpool, cached, redis-macros, ioredis and NestJS; what is missing |
+//! | [`migration`] | moving from redis-rs, bb8, deadpool, cached, redis-macros, ioredis and NestJS |
 //! | [`cookbook`] | recipes: web services, generic code, error types, tenants, workers, blocking code |
-//! | [`limitations`] | what this crate does not do, and what it can't promise |
+//! | [`limitations`] | what this crate does not do, what is missing, and what it can't promise |
 //!
 //! The format of keys on the wire is specified in [`format`](crate::format). Names of spans, events
 //! and metrics are in [`telemetry`](crate::telemetry).
@@ -39,6 +41,12 @@ pub mod keys {}
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
+#[doc = include_str!("caching.md")]
+pub mod caching {}
+
+#[doc = include_str!("coordination.md")]
+pub mod coordination {}
+
 #[doc = include_str!("collections.md")]
 pub mod collections {}
 
@@ -47,25 +55,21 @@ pub mod bitmaps_and_geo {}
 
 #[doc = include_str!("records.md")]
 pub mod records {}
-#[doc = include_str!("channels.md")]
-pub mod channels {}
+
 #[doc = include_str!("streams.md")]
 pub mod streams {}
 
-#[doc = include_str!("commands.md")]
-pub mod commands {}
-
-#[doc = include_str!("caching.md")]
-pub mod caching {}
-
-#[doc = include_str!("coordination.md")]
-pub mod coordination {}
+#[doc = include_str!("channels.md")]
+pub mod channels {}
 
 #[doc = include_str!("scripts.md")]
 pub mod scripts {}
 
 #[doc = include_str!("scans.md")]
 pub mod scans {}
+
+#[doc = include_str!("commands.md")]
+pub mod commands {}
 
 #[doc = include_str!("servers.md")]
 pub mod servers {}
