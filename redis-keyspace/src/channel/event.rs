@@ -37,7 +37,7 @@ pub enum Event<M> {
     /// confirmed the subscription again. Messages before this point may be missing. If another node
     /// serves the channel now, some may come a second time.
     Resubscribed,
-    /// So many messages are missing here, because they were not read fast enough.
+    /// This many messages are missing here, because the program did not read them fast enough.
     Lagged(u64),
 }
 

@@ -69,8 +69,8 @@ pub(crate) struct Pinned(pub(crate) Arc<dyn Any + Send + Sync>);
 /// | `RateLimit` | [`check`](Key::check), [`peek`](Key::peek), [`allow_at_most`](Key::allow_at_most) |
 /// | `Once<V>` | [`run`](Key::run), [`try_run`](Key::try_run), [`result`](Key::result) |
 /// | `Group` | [`member`](Key::member), [`invalidate`](Key::invalidate) |
-/// | every stored kind | [`del`](Key::del), [`exists`](Key::exists), [`ttl`](Key::ttl), [`expire`](Key::expire), [`expire_at`](Key::expire_at), [`persist`](Key::persist), [`expire_time`](Key::expire_time), [`touch`](Key::touch), [`object_encoding`](Key::object_encoding), [`idle_time`](Key::idle_time), [`memory_usage`](Key::memory_usage), [`del_many`](Key::del_many), [`raw`](Key::raw) |
-/// | every kind that stores data | [`rename`](Key::rename), [`rename_if_absent`](Key::rename_if_absent), [`copy`](Key::copy), [`dump`](Key::dump), [`restore`](Key::restore) |
+/// | every kind except `Channel` | [`del`](Key::del), [`exists`](Key::exists), [`ttl`](Key::ttl), [`expire`](Key::expire), [`expire_at`](Key::expire_at), [`persist`](Key::persist), [`expire_time`](Key::expire_time), [`touch`](Key::touch), [`object_encoding`](Key::object_encoding), [`idle_time`](Key::idle_time), [`memory_usage`](Key::memory_usage), [`del_many`](Key::del_many), [`raw`](Key::raw) |
+/// | kinds that hold values or elements: all but `Channel`, `Lock`, `RateLimit`, `Group` and `Once` | [`rename`](Key::rename), [`rename_if_absent`](Key::rename_if_absent), [`copy`](Key::copy), [`dump`](Key::dump), [`restore`](Key::restore) |
 /// | no I/O | [`as_str`](Key::as_str), [`as_bytes`](Key::as_bytes), [`arguments`](Key::arguments), [`template`](Key::template), [`slot`](Key::slot), [`wire_key`](Key::wire_key), [`on`](Key::on) |
 ///
 /// For the keys of a template as a whole, such as all carts, see

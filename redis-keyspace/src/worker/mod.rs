@@ -134,17 +134,17 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
         worker
     }
 
-    /// Sets how often a job is repeated that fails. After that, it is moved to the [dead
-    /// letters](Self::dead_letter). The default is 5. Without dead letters, [`run`](Self::run)
-    /// fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
+    /// Sets how many times a failed job is retried. After that, it is moved to the [dead
+    /// letters](Self::dead_letter). The default is 5. If this is set without dead letters,
+    /// [`run`](Self::run) fails with [`InvalidInput`](crate::ErrorKind::InvalidInput).
     ///
     /// The server counts the deliveries, so runs that ended with their process count, too.
     pub fn retries(self, retries: u32) -> Self {
         self.with(|options| options.retries = Some(retries))
     }
 
-    /// Sets the stream to which jobs are moved that fail too often, and entries that can't be
-    /// decoded. Without it, they are repeated without end. [`DeadLetter`] says what is added.
+    /// Sets the stream to which jobs that fail too often, and entries that can't be decoded, are
+    /// moved. Without it, they are repeated without end. [`DeadLetter`] says what is added.
     ///
     /// The stream must be of the same keyspace and, on a cluster, in the same slot: give both
     /// templates the same hash tag. [`run`](Self::run) checks that before it starts.
@@ -158,8 +158,8 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
         self.with(|options| options.concurrency = jobs)
     }
 
-    /// Sets after how much silence of a worker its jobs are taken over. The default is 60 seconds,
-    /// the least is 10 ms.
+    /// Sets how long a worker may be silent before other workers take over its jobs. The default is
+    /// 60 seconds, and the minimum is 10 ms.
     ///
     /// Jobs may take longer: while a job runs, its worker renews it every third of this time. All
     /// workers of a group should use the same value. They look for abandoned jobs about twice in
@@ -168,9 +168,9 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
         self.with(|options| options.min_idle = idle)
     }
 
-    /// Sets the pause before a job is repeated: `first` after the first failure, then twice as long
-    /// each time, up to `longest`. The default is 1 second and 5 minutes. Each pause is shortened
-    /// at random by up to a half, and is at most 30 days.
+    /// Sets the pause before a failed job runs again: `first` after the first failure, then twice
+    /// as long each time, up to `longest`. The default is 1 second and 5 minutes. Each pause is
+    /// shortened at random by up to a half, and is at most 30 days.
     ///
     /// While 10,000 jobs of this worker wait for their next run, it takes no others. The worker
     /// keeps the pause even while it is busy with other jobs. If it ends, other workers repeat the
@@ -199,7 +199,7 @@ impl<S: Keyspace, T: SingleValue> Worker<S, T> {
     /// Stops the worker when this future completes: it reads no more entries, waits for the jobs
     /// that run, and releases those that do not finish [in time](Self::stop_within).
     ///
-    /// `CancellationToken::cancelled_owned`, a signal or the receiver of a channel will do.
+    /// For example, `CancellationToken::cancelled_owned`, a signal, or a channel receiver.
     pub fn until(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         self.stop = Box::pin(stop);
         self
