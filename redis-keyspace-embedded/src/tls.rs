@@ -51,8 +51,8 @@ impl ServerTls {
         Ok(Self { chain, key: Arc::new(key), config })
     }
 
-    /// Requires each client to present a certificate that one of these authorities has issued,
-    /// given as PEM text.
+    /// Requires each client to present a certificate that one of these CAs has issued, given as PEM
+    /// text.
     ///
     /// # Errors
     ///

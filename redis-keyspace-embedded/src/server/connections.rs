@@ -133,8 +133,8 @@ impl Server {
 
     /// Listens on a free port of 127.0.0.1 with TLS. Feature `tls`.
     ///
-    /// A client must know a name in the certificate, for example the IP address, and trust the
-    /// authority that has issued it. [`ServerTls`] has an example.
+    /// A client must know a name in the certificate, for example the IP address, and trust the CA
+    /// that has issued it. [`ServerTls`] has an example.
     ///
     /// # Errors
     ///

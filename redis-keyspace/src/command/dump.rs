@@ -101,7 +101,7 @@ impl<S: Keyspace, V: Stored> Key<S, V> {
     /// exists; it is unchanged then.
     ///
     /// [`replace`](Restore::replace) overwrites an existing key; [`ttl`](Restore::ttl) and
-    /// [`expire_at`](Restore::expire_at) set another lifetime.
+    /// [`expire_at`](Restore::expire_at) set another TTL.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -146,7 +146,7 @@ pub struct Restore<S: Keyspace, V: Stored>(Deferred<KeyOptions<S, V, RestoreOpti
 
 struct RestoreOptions {
     bytes: Bytes,
-    /// The end of the lifetime, unless the declared one applies.
+    /// The end of the TTL, unless the declared one applies.
     end: Option<Expiry>,
     replaces: bool,
 }

@@ -10,7 +10,7 @@ use crate::protocol::{Args, read};
 use crate::schema::{Key, Keyspace};
 use crate::time::{millis, unix_millis};
 
-/// A change of the lifetime of a key, created by [`Key::expire`] and [`Key::expire_at`]. Await it,
+/// A change of the TTL of a key, created by [`Key::expire`] and [`Key::expire_at`]. Await it,
 /// or pass it to [`Redis::batch`](crate::Redis::batch).
 ///
 /// There is one condition at most: a later one replaces it. Conditions need Redis 7.0.
@@ -121,7 +121,7 @@ impl<S: Keyspace, V: Kind> Expire<S, V> {
         Self(self.0.map(|options| options.with(|options| ExpireOptions { condition, ..options })))
     }
 
-    /// Sets the lifetime only if the key has none. Redis's `NX`.
+    /// Sets the TTL only if the key has none. Redis's `NX`.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Redis, Text};
@@ -142,13 +142,13 @@ impl<S: Keyspace, V: Kind> Expire<S, V> {
         self.only_if("NX")
     }
 
-    /// Sets the lifetime only if it ends later than the current one. A key that never expires is
+    /// Sets the TTL only if it ends later than the current one. A key that never expires is
     /// not changed. Redis's `GT`.
     pub fn extend_only(self) -> Self {
         self.only_if("GT")
     }
 
-    /// Sets the lifetime only if it ends earlier than the current one, or if the key never expires.
+    /// Sets the TTL only if it ends earlier than the current one, or if the key never expires.
     /// Redis's `LT`.
     pub fn shorten_only(self) -> Self {
         self.only_if("LT")

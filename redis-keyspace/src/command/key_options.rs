@@ -23,7 +23,7 @@ pub(in crate::command) struct KeyOptions<S, V, O> {
     key: Key<S, V>,
     /// `None` after the command was built.
     options: Option<O>,
-    /// The lifetime that replaces the declared one.
+    /// The TTL that replaces the declared one.
     ttl: Option<Duration>,
     call: CallOptions,
 }
@@ -39,7 +39,7 @@ impl<S: Keyspace, V: Kind, O: BuildOptions<S, V>> KeyOptions<S, V, O> {
         Some((key, options?, call))
     }
 
-    /// Replaces the declared lifetime.
+    /// Replaces the declared TTL.
     pub(in crate::command) fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }
     }

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// The options of encrypted connections, for [`RedisBuilder::tls`](crate::RedisBuilder::tls).
 /// Requires the feature `tls`.
 ///
-/// With the defaults, the server must present a certificate that an authority of the operating
-/// system has issued for the host that the handle connects to.
+/// With the defaults, the server must present a certificate for the host that the handle connects
+/// to, issued by a CA whose root certificate the operating system trusts.
 ///
 /// ```
 /// use redis_keyspace::Redis;
@@ -127,14 +127,14 @@ impl Tls {
         Self::default()
     }
 
-    /// Trusts only the authorities whose certificates are in this PEM file. The file is read for
-    /// each new connection.
+    /// Trusts only the CAs whose certificates are in this PEM file. The file is read for each new
+    /// connection.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca = Some(PemSource::file(path));
         self
     }
 
-    /// Trusts only the authorities whose certificates are in this PEM text.
+    /// Trusts only the CAs whose certificates are in this PEM text.
     ///
     /// ```
     /// use redis_keyspace::Redis;
@@ -149,8 +149,8 @@ impl Tls {
         self
     }
 
-    /// Trusts the authorities of the operating system as well, if a CA is set. Without a CA, they
-    /// are the default.
+    /// Trusts the root certificates of the operating system as well, if a CA is set. Without a CA,
+    /// they are the default.
     ///
     /// The process reads them once, when it opens its first connection that needs them. The
     /// variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace them on Unix.
@@ -159,8 +159,8 @@ impl Tls {
         self
     }
 
-    /// Trusts Mozilla's list of authorities, which is compiled into the program. It replaces the
-    /// authorities of the operating system, for containers that have none. With
+    /// Trusts Mozilla's list of root certificates, which is compiled into the program. It replaces
+    /// those of the operating system, for containers that have none. With
     /// [`system_roots`](Self::system_roots) or a CA, it is added to those. Requires the feature
     /// `tls-webpki-roots`.
     ///
@@ -215,7 +215,7 @@ impl Tls {
         self
     }
 
-    /// Accepts every certificate: an expired one, one of an unknown authority, and one for another
+    /// Accepts every certificate: an expired one, one of an unknown CA, and one for another
     /// name. **Anyone on the network path can then read and change all data.** Use it only in
     /// tests.
     ///

@@ -42,7 +42,7 @@ use super::traits::{Kind, SingleValue};
 /// [`subscribers`]: crate::Key::subscribers
 /// [`Pattern::subscribe`]: crate::scan::Pattern::subscribe
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// A channel stores nothing. So its template takes no `ttl`, and ignores the one of its keyspace.
 /// The operations of stored keys, such as [`del`](crate::Key::del) and

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::time::Expiry;
 
-/// The declared lifetime of the keys of a template.
+/// The declared TTL of the keys of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lifetime {

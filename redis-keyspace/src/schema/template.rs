@@ -208,7 +208,7 @@ impl TemplateMeta {
         self.kind.redis_type
     }
 
-    /// Returns the declared lifetime of the keys. A channel stores nothing, and has none.
+    /// Returns the declared TTL of the keys. A channel stores nothing, and has none.
     #[must_use]
     pub const fn lifetime(&self) -> Lifetime {
         match self.kind.role {

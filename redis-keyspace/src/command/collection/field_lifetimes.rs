@@ -1,4 +1,4 @@
-//! The lifetimes of fields: results, and the decoding of replies.
+//! The TTLs of fields: results, and the decoding of replies.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use crate::command::ttl::Ttl;
 use crate::error::Result;
 use crate::protocol::{Args, Replies, Reply, Request, read};
 
-/// What setting the lifetime of a field did, for example by [`Key::hexpire`](crate::Key::hexpire).
+/// What setting the TTL of a field did, for example by [`Key::hexpire`](crate::Key::hexpire).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldExpiry {
@@ -16,26 +16,26 @@ pub enum FieldExpiry {
     NoField,
     /// The condition does not hold, so nothing was changed.
     Unmet,
-    /// The lifetime is set.
+    /// The TTL is set.
     Set,
     /// The time has already passed, so the field was removed.
     Deleted,
 }
 
-/// What removing the lifetime of a field did, for example by
+/// What removing the TTL of a field did, for example by
 /// [`Key::hpersist`](crate::Key::hpersist).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldPersist {
     /// The field, or the whole key, does not exist.
     NoField,
-    /// The field had no lifetime.
+    /// The field had no TTL.
     NoExpiry,
-    /// The field had a lifetime and now never expires.
+    /// The field had a TTL and now never expires.
     Removed,
 }
 
-/// When a lifetime is set.
+/// When a TTL is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExpiryCondition {
     None,

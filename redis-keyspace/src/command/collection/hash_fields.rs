@@ -1,4 +1,4 @@
-//! The lifetimes of the fields of hashes.
+//! The TTLs of the fields of hashes.
 
 use std::borrow::Borrow;
 use std::time::{Duration, SystemTime};
@@ -18,14 +18,14 @@ use crate::protocol::{Args, Decode};
 use crate::schema::{Key, Keyspace};
 use crate::time::Expiry;
 
-/// Lifetimes of the fields of hashes; see [`Hash`](struct@Hash). They need Redis 7.4 or Valkey 9.0;
+/// TTLs of the fields of hashes; see [`Hash`](struct@Hash). They need Redis 7.4 or Valkey 9.0;
 /// [`hget_ex`](Key::hget_ex) needs Redis 8.0 or Valkey 9.0, and [`hget_del`](Key::hget_del) Redis
 /// 8.0 or Valkey 9.1. Other servers report
 /// [`MissingCommand`](crate::ErrorKind::MissingCommand).
 impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
-    /// Sets the lifetime of fields. Returns what happened to each.
+    /// Sets the TTL of fields. Returns what happened to each.
     ///
-    /// A later `hset` of a field removes its lifetime. A lifetime of zero removes the field. The
+    /// A later `hset` of a field removes its TTL. A TTL of zero removes the field. The
     /// returned builder has conditions: [`only_if_none`](HExpire::only_if_none), ..
     ///
     /// ```
@@ -88,7 +88,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
         expiring(self, base::each::<S, _, F, B>(self, fields), Expiry::At(time))
     }
 
-    /// Returns the remaining lifetimes of fields. [`Ttl::NoKey`] stands for a field that does not
+    /// Returns the remaining TTLs of fields. [`Ttl::NoKey`] stands for a field that does not
     /// exist.
     ///
     /// ```
@@ -144,7 +144,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
         asking(self, "HPEXPIRETIME", base::each::<S, _, F, B>(self, fields), field_lifetimes::times)
     }
 
-    /// Removes the lifetimes of fields, so that they never expire by themselves. Returns what
+    /// Removes the TTLs of fields, so that they never expire by themselves. Returns what
     /// happened to each.
     ///
     /// ```
@@ -176,7 +176,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> Key<S, Hash<F, V>> {
             .unless(is_empty)
     }
 
-    /// Returns the values of fields and changes their lifetimes, for example for sessions that
+    /// Returns the values of fields and changes their TTLs, for example for sessions that
     /// expire when they are not used. `None` for those that do not exist.
     ///
     /// The returned builder has the options: [`ttl`](HGetEx::ttl),

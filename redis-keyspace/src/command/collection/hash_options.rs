@@ -96,7 +96,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue, R: 'static> HSetMany<S, F, V, 
         }))
     }
 
-    /// Sets the lifetime of the fields. Without this option, a field that is set never expires by
+    /// Sets the TTL of the fields. Without this option, a field that is set never expires by
     /// itself.
     pub fn field_ttl(self, ttl: Duration) -> HSetMany<S, F, V, bool> {
         self.extended(|options| HSetManyOptions { ttl: Some(ttl), ..options })
@@ -145,7 +145,7 @@ command_builder!(HSetMany<S, F, V, R> => R, where S: Keyspace, F: SingleValue, V
 /// `HGETEX` with its options, created by [`Key::hget_ex`](crate::Key::hget_ex). Await it, or pass
 /// it to [`Redis::batch`](crate::Redis::batch).
 ///
-/// There is one option at most: a later one replaces it. Without any, lifetimes stay.
+/// There is one option at most: a later one replaces it. Without any, TTLs stay.
 #[must_use = "a command does nothing unless it is awaited or passed to a batch"]
 pub struct HGetEx<S: Keyspace, F: SingleValue, V: SingleValue>(
     pub(super) Deferred<OfHash<S, F, V, HGetExOptions<V>>, OptionalValues<V>>,
@@ -171,7 +171,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> HGetEx<S, F, V> {
         Self(self.0.map(|options| options.with(|options| HGetExOptions { expiry, ..options })))
     }
 
-    /// Sets the lifetime of the fields that exist, counted from now.
+    /// Sets the TTL of the fields that exist, counted from now.
     pub fn ttl(self, ttl: Duration) -> Self {
         self.expiring(Expiry::After(ttl))
     }
@@ -181,7 +181,7 @@ impl<S: Keyspace, F: SingleValue, V: SingleValue> HGetEx<S, F, V> {
         self.expiring(Expiry::At(time))
     }
 
-    /// Removes the lifetimes of the fields, so that they never expire by themselves.
+    /// Removes the TTLs of the fields, so that they never expire by themselves.
     pub fn persist(self) -> Self {
         self.expiring(Expiry::Never)
     }
@@ -230,7 +230,7 @@ pub struct HExpire<S: Keyspace, V: crate::kind::Kind, R: 'static>(
 
 pub(super) struct HExpireOptions<R> {
     fields: Result<EncodedElements>,
-    /// A lifetime, or a time.
+    /// A TTL, or a time.
     expiry: Expiry,
     condition: Option<ExpiryCondition>,
     decode: Decode<R>,
@@ -248,23 +248,23 @@ impl<S: Keyspace, V: crate::kind::Kind, R: 'static> HExpire<S, V, R> {
         Self(self.0.map(|options| options.with(|options| HExpireOptions { condition, ..options })))
     }
 
-    /// Only if the field has no lifetime. Redis's `NX`.
+    /// Only if the field has no TTL. Redis's `NX`.
     pub fn only_if_none(self) -> Self {
         self.only_if(ExpiryCondition::None)
     }
 
-    /// Only if the field has a lifetime. Redis's `XX`.
+    /// Only if the field has a TTL. Redis's `XX`.
     pub fn only_if_some(self) -> Self {
         self.only_if(ExpiryCondition::Some)
     }
 
-    /// Only if the new lifetime ends later than the present one. A field without a lifetime stays
+    /// Only if the new TTL ends later than the present one. A field without a TTL stays
     /// without. Redis's `GT`.
     pub fn extend_only(self) -> Self {
         self.only_if(ExpiryCondition::Longer)
     }
 
-    /// Only if the new lifetime ends earlier than the present one, or if there is none. Redis's
+    /// Only if the new TTL ends earlier than the present one, or if there is none. Redis's
     /// `LT`.
     pub fn shorten_only(self) -> Self {
         self.only_if(ExpiryCondition::Shorter)

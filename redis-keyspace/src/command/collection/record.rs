@@ -40,8 +40,8 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     /// Stores the whole record, in one atomic step.
     ///
     /// A field that is `None` is removed. Fields that the struct does not have stay, and so does
-    /// the lifetime of a key that exists. A field with a declared lifetime gets it again; any other
-    /// lifetime of a field ends. A record whose fields are all `None` has nothing to store: it does
+    /// the TTL of a key that exists. A field with a declared TTL gets it again; any other
+    /// TTL of a field ends. A record whose fields are all `None` has nothing to store: it does
     /// not exist then.
     ///
     /// ```
@@ -95,7 +95,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
         records::read(self, &fields)
     }
 
-    /// Sets the value of a field. Its declared lifetime starts again.
+    /// Sets the value of a field. Its declared TTL starts again.
     ///
     /// If the record does not exist, it consists of this field then. Loading it fails until the
     /// other required fields are set.
@@ -124,7 +124,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     }
 
     /// Sets the values of several fields, atomically, as a tuple of up to 16. Their declared
-    /// lifetimes start again.
+    /// TTLs start again.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Record, Redis};
@@ -149,7 +149,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
     }
 
     /// Adds to a field, which counts as 0 if it is absent. Returns the new value. For integers and
-    /// `f64`. A lifetime of the field stays as it is.
+    /// `f64`. A TTL of the field stays as it is.
     ///
     /// If the record does not exist, it consists of this field then;
     /// [`only_if_present`](Incr::only_if_present) prevents that. A sum that does not fit the type

@@ -1,4 +1,4 @@
-//! The lifetimes of the fields of records.
+//! The TTLs of the fields of records.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,11 +16,11 @@ use crate::protocol::{Args, Replies, Request};
 use crate::schema::{Key, Keyspace};
 use crate::time::Expiry;
 
-/// Lifetimes of single fields of records; see [`Record`](struct@crate::Record). They need Redis 7.4
+/// TTLs of single fields of records; see [`Record`](struct@crate::Record). They need Redis 7.4
 /// or Valkey 9.0. Other servers report [`MissingCommand`](crate::ErrorKind::MissingCommand).
 impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
-    /// Sets the lifetime of a field, until the next write of the field. A lifetime of zero removes
-    /// the field. For a lifetime that every write sets, declare `#[record(ttl = "1h")]`.
+    /// Sets the TTL of a field, until the next write of the field. A TTL of zero removes
+    /// the field. For a TTL that every write sets, declare `#[record(ttl = "1h")]`.
     ///
     /// The returned builder has conditions: [`only_if_none`](HExpire::only_if_none), ..
     ///
@@ -86,7 +86,7 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
         expiring(self, field.meta(), Expiry::At(time))
     }
 
-    /// Returns the remaining lifetime of a field. [`Ttl::NoKey`] stands for a field that does not
+    /// Returns the remaining TTL of a field. [`Ttl::NoKey`] stands for a field that does not
     /// exist.
     ///
     /// ```
@@ -154,8 +154,8 @@ impl<S: Keyspace, T: RecordFields> Key<S, Record<T>> {
         )
     }
 
-    /// Removes the lifetime of a field, so that it never expires by itself, until the next write of
-    /// a field with a declared lifetime.
+    /// Removes the TTL of a field, so that it never expires by itself, until the next write of
+    /// a field with a declared TTL.
     ///
     /// ```
     /// # use redis_keyspace::{Keyspace, Record, Redis};

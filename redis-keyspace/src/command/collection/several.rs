@@ -90,7 +90,7 @@ impl SeveralKeys {
     }
 
     /// Creates a command that replaces another key with what it reads from these keys. In the same
-    /// step, that key gets its declared lifetime.
+    /// step, that key gets its declared TTL.
     pub(super) fn store<S: Keyspace, V: Kind>(
         self,
         command: &'static str,
@@ -117,7 +117,7 @@ pub(super) struct Store<T> {
 }
 
 impl<T> Store<T> {
-    /// Creates the command. In the same step, the written key gets its declared lifetime if the
+    /// Creates the command. In the same step, the written key gets its declared TTL if the
     /// command replaces or creates it, or if every write renews it.
     pub(super) fn into_key<S: Keyspace, V: Kind>(self, sources: SeveralKeys, to: &Key<S, V>) -> Command<T> {
         let Self { command, before, counts, args, replaces, decode } = self;
@@ -162,7 +162,7 @@ fn check_number(keys: usize) -> Result<()> {
     Ok(())
 }
 
-/// Creates a command that moves an element to another key, which gets its declared lifetime in the
+/// Creates a command that moves an element to another key, which gets its declared TTL in the
 /// same step if the command creates it.
 pub(super) fn moving<S: Keyspace, V: Kind, T>(
     command: &'static str,

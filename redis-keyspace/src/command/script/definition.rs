@@ -32,7 +32,7 @@ pub trait Script {
     /// run in order. Each write of a key ends fills of it, so a script that is not `read_only`
     /// does, too.
     ///
-    /// A script sets the lifetimes of the keys that it creates itself: it bypasses the declared
+    /// A script sets the TTLs of the keys that it creates itself: it bypasses the declared
     /// TTL.
     ///
     /// # Errors

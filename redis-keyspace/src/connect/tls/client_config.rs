@@ -31,8 +31,8 @@ pub(crate) fn check_tls(tls: &Tls) -> Result<(), Error> {
     Ok(())
 }
 
-/// Creates the configuration. Blocks if the authorities of the system are needed and were not read
-/// before.
+/// Creates the configuration. Blocks if the root certificates of the system are needed and were not
+/// read before.
 pub(super) fn client_config(tls: &Tls, pems: &Pems) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let versions = match tls.minimum_version {
@@ -81,8 +81,8 @@ fn add(pem: &Pem, roots: &mut RootCertStore) -> Result<(), Error> {
     })
 }
 
-/// Returns the authorities of the operating system. Reading them takes milliseconds, so the process
-/// does it once.
+/// Returns the root certificates of the operating system. Reading them takes milliseconds, so the
+/// process does it once.
 fn system_roots() -> Result<Arc<RootCertStore>, Error> {
     static SYSTEM: Mutex<Option<Arc<RootCertStore>>> = Mutex::new(None);
     let mut known = lock(&SYSTEM);

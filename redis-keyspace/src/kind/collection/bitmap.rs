@@ -55,7 +55,7 @@ use crate::kind::{Kind, Layout, Stored};
 /// To the server, a bitmap is a string. So the type of a key does not show whether it is one: a
 /// command on the key of a [`Text`](crate::Text) works, and changes its bits.
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the bitmap sets the TTL of the template, and later writes keep it. Write
 /// `renew = "write"` if every write should set it, and `ttl = none` for a bitmap without end. A

@@ -69,7 +69,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`get_or_set_optional`]: crate::Key::get_or_set_optional
 /// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the hash sets the TTL of the template, and later writes keep it. Write
 /// `renew = "write"` if every write should set it, and `ttl = none` for a hash without end.

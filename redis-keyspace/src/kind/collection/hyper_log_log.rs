@@ -49,7 +49,7 @@ use crate::kind::{Kind, Layout, SingleValue, Stored};
 /// format fails with [`WrongType`](crate::ErrorKind::WrongType); the error can't name the types
 /// then, because both are `string`.
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the HyperLogLog sets the TTL of the template, and later writes keep it.
 /// Write `renew = "write"` if every write should set it, and `ttl = none` for one without end.

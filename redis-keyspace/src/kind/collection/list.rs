@@ -63,7 +63,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`get_or_set_optional`]: crate::Key::get_or_set_optional
 /// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the list sets the TTL of the template, and later writes keep it. So a
 /// list that is always in use expires as a whole, with its newest elements. A list that is emptied

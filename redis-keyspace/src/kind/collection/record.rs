@@ -87,13 +87,13 @@ use crate::kind::{Kind, RecordFields, Stored};
 /// A field of the hash that the struct does not have is never changed. So an old and a new version
 /// of a program can share a record.
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the hash sets the TTL of the template, and later writes keep it, also
 /// [`save`]. Write `renew = "write"` if every write should set it, and `ttl = none` for a record
 /// without end.
 ///
-/// A field with `#[record(ttl = "1h")]` has its own lifetime. Every write of the field sets
+/// A field with `#[record(ttl = "1h")]` has its own TTL. Every write of the field sets
 /// it, except an increment of a field that exists. This needs Redis 7.4 or Valkey 9.0.
 #[derive(Debug)]
 pub struct Record<T>(PhantomData<fn() -> T>);

@@ -66,10 +66,10 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`get_or_set_optional`]: crate::Key::get_or_set_optional
 /// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the set sets the TTL of the template, and later writes keep it. For
-/// presence, where every write should extend the lifetime, write `renew = "write"`; for a set
+/// presence, where every write should extend the TTL, write `renew = "write"`; for a set
 /// without end, `ttl = none`.
 #[derive(Debug)]
 pub struct Set<T>(PhantomData<fn() -> T>);

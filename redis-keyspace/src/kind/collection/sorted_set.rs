@@ -82,7 +82,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`get_or_set_optional`]: crate::Key::get_or_set_optional
 /// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the sorted set sets the TTL of the template, and later writes keep it.
 /// Write `renew = "write"` if every write should set it, and `ttl = none` for a sorted set without

@@ -80,7 +80,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// `trim = "1000"` keeps exactly as many. A stream with `ttl = none` must declare one of these, or
 /// `trim = none` if the program trims it.
 ///
-/// # Lifetime
+/// # TTL
 ///
 /// The write that creates the stream sets the TTL of the template, and later writes keep it. Then
 /// the stream expires as a whole, with its newest entries and all of its consumer groups. So a
