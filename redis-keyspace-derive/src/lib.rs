@@ -54,7 +54,7 @@ pub fn derive_script(input: TokenStream) -> TokenStream {
 }
 
 #[doc = include_str!("docs/single_value.md")]
-#[proc_macro_derive(SingleValue, attributes(value))]
+#[proc_macro_derive(SingleValue, attributes(single_value))]
 pub fn derive_single_value(input: TokenStream) -> TokenStream {
     expand::single_value(input.into()).into()
 }

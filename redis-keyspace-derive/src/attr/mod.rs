@@ -31,9 +31,9 @@ pub(crate) enum Place {
     Record,
     /// `#[record(..)]` on a field of such a struct.
     Field,
-    /// `#[value(..)]` on a type that derives `SingleValue`.
+    /// `#[single_value(..)]` on a type that derives `SingleValue`.
     Value,
-    /// `#[value(..)]` on a variant of such an enum.
+    /// `#[single_value(..)]` on a variant of such an enum.
     ValueVariant,
 }
 
@@ -56,8 +56,8 @@ impl Place {
             Self::Variant => ("key", "a variant"),
             Self::Record => ("record", "the struct"),
             Self::Field => ("record", "a field"),
-            Self::Value => ("value", "the type"),
-            Self::ValueVariant => ("value", "a variant"),
+            Self::Value => ("single_value", "the type"),
+            Self::ValueVariant => ("single_value", "a variant"),
         }
     }
 
@@ -391,8 +391,8 @@ fn usage(place: Place) -> &'static str {
         Place::Entry => "`#[key(\"user:{id}\", ttl = \"1h\")]`",
         Place::Argument => "`#[key(crate = path)]`",
         Place::Variant => "`#[key(\"text\")]`",
-        Place::Value => "`#[value(crate = path)]`",
-        Place::ValueVariant => "`#[value(rename = \"text\")]`",
+        Place::Value => "`#[single_value(crate = path)]`",
+        Place::ValueVariant => "`#[single_value(rename = \"text\")]`",
         Place::Record => "`#[record(rename_all = \"camelCase\")]`",
         Place::Field => "`#[record(json)]`",
     }

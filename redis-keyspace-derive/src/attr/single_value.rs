@@ -1,7 +1,9 @@
-//! `#[value(..)]` on a type that derives `SingleValue`, and on its fields and variants.
+//! `#[single_value(..)]` on a type that derives `SingleValue`, and on its fields and variants.
 
+use proc_macro2::TokenTree;
+use quote::ToTokens;
 use syn::spanned::Spanned;
-use syn::{Attribute, LitStr, Path};
+use syn::{Attribute, LitStr, Meta, Path};
 
 use super::{Place, Setting, items, usage, value};
 use crate::crate_path;
@@ -9,6 +11,7 @@ use crate::diag::Diag;
 
 /// The path of the runtime crate, if the type sets it.
 pub(crate) fn type_path(attributes: &[Attribute], diag: &Diag) -> Option<Path> {
+    refuse_old_name(attributes, diag);
     let mut path = None;
     for item in items(attributes, Place::Value, diag) {
         if item.is_reported() {
@@ -31,6 +34,7 @@ pub(crate) fn type_path(attributes: &[Attribute], diag: &Diag) -> Option<Path> {
 
 /// The text of a variant: `rename = "text"`.
 pub(crate) fn text(attributes: &[Attribute], diag: &Diag) -> Setting<LitStr> {
+    refuse_old_name(attributes, diag);
     let mut text = Setting::Absent;
     for item in items(attributes, Place::ValueVariant, diag) {
         if item.is_reported() {
@@ -45,12 +49,28 @@ pub(crate) fn text(attributes: &[Attribute], diag: &Diag) -> Setting<LitStr> {
     text
 }
 
+/// Reports `#[value(rename = ..)]`, the name of earlier versions. Any other `#[value(..)]` belongs
+/// to another derive, such as `ValueEnum` of clap.
+fn refuse_old_name(attributes: &[Attribute], diag: &Diag) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("value")) {
+        let Meta::List(list) = &attribute.meta else { continue };
+        let first = list.tokens.clone().into_iter().next();
+        if matches!(&first, Some(TokenTree::Ident(name)) if name == "rename" || name == "crate") {
+            let written = list.tokens.to_token_stream();
+            diag.error(
+                attribute.path().span(),
+                format!("the attribute of `SingleValue` was renamed: write `#[single_value({written})]`"),
+            );
+        }
+    }
+}
+
 /// Reports attributes on the field of a newtype, where none are valid.
 pub(crate) fn refuse(attributes: &[Attribute], diag: &Diag) {
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("value")) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("single_value")) {
         diag.error(
             attribute.path().span(),
-            "`#[value(..)]` is not valid on the field of a newtype: remove it, or write it on the type",
+            "`#[single_value(..)]` is not valid on the field of a newtype: remove it, or write it on the type",
         );
     }
 }

@@ -113,7 +113,7 @@ fn variants<'a>(ident: &Ident, data: &'a DataEnum, diag: &Diag) -> Option<ValueF
         if text.is_empty() {
             diag.error(span, "the text of the variant is empty: set another text");
         } else if let Some(other) = taken.get(&text) {
-            diag.error(span, format!("`{other}` has the text `{text}` too: set another text for one of them with `#[value(rename = \"text\")]`"));
+            diag.error(span, format!("`{other}` has the text `{text}` too: set another text for one of them with `#[single_value(rename = \"text\")]`"));
         } else {
             taken.insert(text.clone(), &variant.ident);
         }

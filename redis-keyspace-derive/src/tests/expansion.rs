@@ -196,7 +196,7 @@ fn a_record_with_errors_still_has_constants() {
 #[test]
 fn value_newtype() {
     snapshot!(single_value(quote! {
-        #[value(crate = renamed)]
+        #[single_value(crate = renamed)]
         pub struct UserId(u64);
     }));
 }
@@ -206,7 +206,7 @@ fn value_enum() {
     snapshot!(single_value(quote! {
         enum Plan {
             Free,
-            #[value(rename = "pro-2")]
+            #[single_value(rename = "pro-2")]
             Professional,
         }
     }));

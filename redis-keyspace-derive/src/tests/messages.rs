@@ -350,8 +350,8 @@ fn attributes_of_other_derives_are_left_alone() {
     };
     assert_eq!(messages(single_value(tokens)).len(), 0);
     let tokens = quote! {
-        #[value(crate = renamed)]
-        enum Plan { #[value(rename = "a")] #[key("b")] A }
+        #[single_value(crate = renamed)]
+        enum Plan { #[single_value(rename = "a")] #[key("b")] A }
     };
     assert_eq!(messages(key_argument(tokens)).len(), 0);
 }
@@ -364,16 +364,16 @@ fn each_error_of_a_value_is_reported_once() {
         (quote! { struct A(f64); }, 1),
         (quote! { struct A(&'static str); }, 1),
         (quote! { struct A<T>(T); }, 1),
-        (quote! { struct A(#[value(rename = "a")] u8); }, 1),
+        (quote! { struct A(#[single_value(rename = "a")] u8); }, 1),
         (quote! { enum A {} }, 1),
         (quote! { enum A { B(u8), C { d: u8 } } }, 2),
-        (quote! { enum A { B, #[value(rename = "b")] C, #[value(rename = "")] D } }, 2),
+        (quote! { enum A { B, #[single_value(rename = "b")] C, #[single_value(rename = "")] D } }, 2),
         (
-            quote! { enum A { #[value("b")] B, #[value(rename)] C, #[value(rename = 3)] D, #[value(renam = "d")] E } },
+            quote! { enum A { #[single_value("b")] B, #[single_value(rename)] C, #[single_value(rename = 3)] D, #[single_value(renam = "d")] E } },
             4,
         ),
-        (quote! { #[value("a")] #[value(rename = "a")] enum A { B } }, 2),
-        (quote! { #[value(crate = "a")] enum A { B } }, 1),
+        (quote! { #[single_value("a")] #[single_value(rename = "a")] enum A { B } }, 2),
+        (quote! { #[single_value(crate = "a")] enum A { B } }, 1),
         (quote! { union A { b: u8 } }, 1),
     ] {
         let text = tokens.to_string();
@@ -381,3 +381,15 @@ fn each_error_of_a_value_is_reported_once() {
         assert_eq!(found.len(), count, "{text}: {found:?}");
     }
 }
+#[test]
+fn the_old_name_of_the_attribute_of_values_is_reported() {
+    let tokens = quote! {
+        #[value(rename_all = "snake_case")]
+        enum Plan { #[value(rename = "a")] A, #[value(name = "b", help = "b")] B, #[value(skip)] C }
+    };
+    assert_eq!(
+        messages(single_value(tokens)),
+        ["the attribute of `SingleValue` was renamed: write `#[single_value(rename = \"a\")]`"]
+    );
+}
+

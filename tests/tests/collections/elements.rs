@@ -28,7 +28,7 @@ struct Session(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, SingleValue)]
 enum Plan {
     Free,
-    #[value(rename = "pro: 2")]
+    #[single_value(rename = "pro: 2")]
     Professional,
     SmartTV,
 }

@@ -12,23 +12,23 @@ pub enum Never {}
 #[derive(SingleValue)]
 pub enum Plan {
     Free,
-    #[value(rename = "free")]
+    #[single_value(rename = "free")]
     Trial,
-    #[value("pro")]
+    #[single_value("pro")]
     Professional,
-    #[value(rename = "")]
+    #[single_value(rename = "")]
     Empty,
-    #[value(text = "x")]
+    #[single_value(text = "x")]
     Other,
 }
 
 #[derive(SingleValue)]
-#[value(rename = "plan")]
+#[single_value(rename = "plan")]
 pub enum Renamed {
     A,
 }
 
 #[derive(SingleValue)]
-pub struct Id(#[value(rename = "id")] u64);
+pub struct Id(#[single_value(rename = "id")] u64);
 
 fn main() {}

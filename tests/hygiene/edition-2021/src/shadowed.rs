@@ -155,7 +155,7 @@ enum State {
     #[key("OLD")]
     Old,
     #[deprecated]
-    #[value(rename = "any")]
+    #[single_value(rename = "any")]
     Some,
 }
 

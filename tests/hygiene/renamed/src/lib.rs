@@ -46,13 +46,13 @@ impl Profile {
 /// Who is shopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument, renamed::SingleValue)]
 #[key(crate = renamed)]
-#[value(crate = renamed)]
+#[single_value(crate = renamed)]
 pub struct ShopperId(pub u64);
 
 /// Where they are shopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, renamed::KeyArgument, renamed::SingleValue)]
 #[key(crate = ::renamed)]
-#[value(crate = ::renamed)]
+#[single_value(crate = ::renamed)]
 pub enum Device {
     /// In the hand.
     Phone,
