@@ -39,9 +39,3 @@ pub(super) const fn have_common(one: &str, other: &str, length: usize) -> bool {
     }
     true
 }
-
-/// Converts the length of a string in a declaration. None is longer than 4 GiB.
-#[expect(clippy::cast_possible_truncation, reason = "`try_from` is not const")]
-pub(super) const fn short(length: usize) -> u32 {
-    length as u32
-}
