@@ -37,7 +37,7 @@ pub(crate) fn script(input: TokenStream) -> TokenStream {
     derive(input, |input, names, diag| {
         let model = script::model::Script::new(input, diag);
         if diag.has_errors() {
-            script::codegen::fallback(&model)
+            script::codegen::fallback(&model, &names)
         } else {
             script::codegen::script(&model, &names)
         }

@@ -66,8 +66,9 @@ pub(crate) const RECORD: &[&str] = &[
 
 /// For the impls of a script.
 pub(crate) const SCRIPT: &[&str] = &[
-    "deprecated",      // callers of a deprecated script are warned, not its declaration
-    "unreachable_pub", // the method is as visible as the struct, which is linted itself
+    "deprecated",              // callers of a deprecated script are warned, not its declaration
+    "long_running_const_eval", // the check of a long text takes a while
+    "unreachable_pub",         // the method is as visible as the struct, which is linted itself
 ];
 
 /// Returns one attribute for the lints of this module and those that the user allows or expects on

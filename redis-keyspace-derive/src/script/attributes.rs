@@ -1,10 +1,12 @@
 //! `#[script(..)]` on a struct and on its fields.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::meta::ParseNestedMeta;
+use syn::parse::ParseBuffer;
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, LitBool, LitStr, Path, Token, Type};
 
+use crate::attr::Setting;
 use crate::crate_path;
 use crate::diag::{Diag, did_you_mean};
 
@@ -21,7 +23,7 @@ pub(crate) enum Callee {
 #[derive(Default)]
 pub(crate) struct StructAttributes {
     pub(crate) callee: Option<Callee>,
-    pub(crate) returns: Option<Type>,
+    pub(crate) returns: Setting<Type>,
     pub(crate) read_only: bool,
     pub(crate) crate_path: Option<Path>,
 }
@@ -34,14 +36,32 @@ pub(crate) enum FieldUse {
     ArgumentOf(Box<Type>),
 }
 
-const OF_STRUCT: &[&str] = &["source", "file", "function", "returns", "read_only", "crate"];
+pub(crate) const OF_STRUCT: &[&str] = &["source", "file", "function", "returns", "read_only", "crate"];
 const USAGE: &str = "`#[script(source = \"return redis.call('GET', KEYS[1])\", returns = Option<Text>)]`";
 
 pub(crate) fn of_struct(attributes: &[Attribute], name: Span, diag: &Diag) -> StructAttributes {
     let mut found = StructAttributes::default();
-    let mut has_error = false;
+    let (mut has_error, mut set) = (false, Vec::new());
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("script")) {
-        let parsed = attribute.parse_nested_meta(|meta| setting(&mut found, &meta, diag));
+        let parsed = attribute.parse_nested_meta(|meta| {
+            let text = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+            let known = OF_STRUCT.iter().copied().find(|known| *known == text);
+            if let Some(name) = known
+                && is_repeated(name, meta.path.span(), &mut set, diag)
+            {
+                return skip_value(&meta);
+            }
+            let result = match known {
+                Some(name) => setting(&mut found, name, &meta, diag),
+                None => Err(unknown(&text, &mut found, &meta)),
+            };
+            if let Err(error) = result {
+                has_error = true;
+                diag.push(error);
+                skip_value(&meta)?;
+            }
+            Ok(())
+        });
         if let Err(error) = parsed {
             has_error = true;
             diag.push(error);
@@ -56,31 +76,47 @@ pub(crate) fn of_struct(attributes: &[Attribute], name: Span, diag: &Diag) -> St
     found
 }
 
-fn setting(found: &mut StructAttributes, meta: &ParseNestedMeta<'_>, diag: &Diag) -> syn::Result<()> {
-    let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
-    let span = meta.path.span();
-    let callee = match name.as_str() {
-        "source" => {
-            let source: Expr = meta.value()?.parse()?;
-            Some(Callee::Source(source))
-        }
-        "file" => Some(Callee::File(meta.value()?.parse()?)),
-        "function" => Some(Callee::Function(function(meta.value()?.parse()?, diag))),
-        _ => None,
-    };
-    if let Some(callee) = callee {
-        if found.callee.is_some() {
-            diag.error(span, "the script has two texts: keep one of `source`, `file` and `function`");
-        }
-        found.callee = Some(callee);
-        return Ok(());
+/// Reports a name that is already set.
+fn is_repeated(name: &'static str, span: Span, set: &mut Vec<(&'static str, Span)>, diag: &Diag) -> bool {
+    if let Some((_, first)) = set.iter().find(|(other, _)| *other == name) {
+        diag.error(span, format!("`{name}` is set twice; remove one"));
+        diag.error(*first, format!("`{name}` is first set here"));
+        return true;
     }
-    match name.as_str() {
+    set.push((name, span));
+    false
+}
+
+/// Skips to the next comma, so that one error does not hide the other attributes.
+fn skip_value(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    while !meta.input.is_empty() && !meta.input.peek(Token![,]) {
+        meta.input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+/// Returns the error for an unknown name. A misspelled `returns` still sets the result.
+fn unknown(name: &str, found: &mut StructAttributes, meta: &ParseNestedMeta<'_>) -> syn::Error {
+    let close = did_you_mean(name, OF_STRUCT);
+    if close == Some("returns") {
+        found.returns = meta.value().and_then(ParseBuffer::parse).ok().into();
+    }
+    let hint = close.map_or_else(|| format!("write {USAGE}"), |close| format!("did you mean `{close}`?"));
+    syn::Error::new(meta.path.span(), format!("unknown attribute `{name}` of a script: {hint}"))
+}
+
+fn setting(
+    found: &mut StructAttributes,
+    name: &str,
+    meta: &ParseNestedMeta<'_>,
+    diag: &Diag,
+) -> syn::Result<()> {
+    let span = meta.path.span();
+    match name {
         "returns" => {
-            let returns: Type = meta.value()?.parse()?;
-            if found.returns.replace(returns).is_some() {
-                diag.error(span, "`returns` is set twice; remove one");
-            }
+            // Until it is read, so that an error leaves it unknown.
+            found.returns = Setting::Bad;
+            found.returns = Setting::Good(meta.value()?.parse()?);
         }
         "read_only" => {
             found.read_only =
@@ -91,9 +127,14 @@ fn setting(found: &mut StructAttributes, meta: &ParseNestedMeta<'_>, diag: &Diag
             found.crate_path = crate_path::parse(quote::ToTokens::to_token_stream(&tokens), span, diag);
         }
         _ => {
-            let hint = did_you_mean(&name, OF_STRUCT)
-                .map_or_else(|| format!("write {USAGE}"), |close| format!("did you mean `{close}`?"));
-            return Err(syn::Error::new(span, format!("unknown attribute `{name}` of a script: {hint}")));
+            if found.callee.is_some() {
+                diag.error(span, "the script has two texts: keep one of `source`, `file` and `function`");
+            }
+            found.callee = Some(match name {
+                "source" => Callee::Source(meta.value()?.parse()?),
+                "file" => Callee::File(meta.value()?.parse()?),
+                _ => Callee::Function(function(meta.value()?.parse()?, diag)),
+            });
         }
     }
     Ok(())
@@ -113,6 +154,7 @@ fn function(name: LitStr, diag: &Diag) -> LitStr {
 
 pub(crate) fn of_field(attributes: &[Attribute], diag: &Diag) -> FieldUse {
     let mut found = FieldUse::Keys;
+    let mut set = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("script")) {
         let parsed = attribute.parse_nested_meta(|meta| {
             let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
@@ -122,6 +164,9 @@ pub(crate) fn of_field(attributes: &[Attribute], diag: &Diag) -> FieldUse {
                     "a field of a script is a key without attribute, or an argument: `#[script(arg)]`, or \
                      `#[script(arg = Json<Order>)]` to encode it as this kind",
                 ));
+            }
+            if is_repeated("arg", meta.path.span(), &mut set, diag) {
+                return skip_value(&meta);
             }
             found = if meta.input.peek(Token![=]) {
                 FieldUse::ArgumentOf(Box::new(meta.value()?.parse()?))
@@ -138,6 +183,13 @@ pub(crate) fn of_field(attributes: &[Attribute], diag: &Diag) -> FieldUse {
 }
 
 impl Callee {
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Self::Source(source) => source.span(),
+            Self::File(text) | Self::Function(text) => text.span(),
+        }
+    }
+
     /// The tokens of the text or of the name.
     pub(crate) fn tokens(&self) -> TokenStream {
         match self {

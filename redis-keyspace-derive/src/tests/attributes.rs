@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::messages;
 use crate::attr::{Place, TABLE};
+use crate::expand::script;
+use crate::script::OF_STRUCT;
 
 /// The rows of the table in the documentation of a derive: name, example, and where the attribute
 /// is valid.
@@ -44,6 +47,32 @@ fn every_attribute_of_an_argument_is_documented_once() {
         "type".clone_into(place);
     }
     assert_eq!(documented, parsed(&[(Place::Argument, "type")]));
+}
+
+#[test]
+fn every_attribute_of_a_value_is_documented_once() {
+    assert_eq!(
+        documented(include_str!("../docs/single_value.md")),
+        parsed(&[(Place::Value, "newtype, enum"), (Place::ValueVariant, "variant")])
+    );
+}
+
+/// A script is parsed on its own, so its examples are expanded here.
+#[test]
+fn every_attribute_of_a_script_is_documented_once() {
+    let rows = include_str!("../docs/script.md").lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut names = Vec::new();
+    for row in rows {
+        let mut cells = row.split(" | ").map(|cell| cell.trim_matches('`'));
+        let (name, example) = (cells.next().expect("a name"), cells.next().expect("an example"));
+        let is_text = ["source", "file", "function"].contains(&name);
+        let source = if is_text { "" } else { ", source = TEXT" };
+        let tokens = format!("#[script({example}{source})] struct Run;").parse().expect("tokens");
+        assert_eq!(messages(script(tokens)), [""; 0], "{example}");
+        assert!(example.starts_with(name), "{example}");
+        names.push(name);
+    }
+    assert_eq!(names, OF_STRUCT);
 }
 
 #[test]

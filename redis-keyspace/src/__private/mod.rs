@@ -17,7 +17,7 @@ pub use crate::error::Error;
 pub use crate::catalog::{
     Deployment, TogetherEntry, apart, assert_snapshot, conflict_between, count_templates,
 };
-pub use crate::command::{ScriptDefinition, ScriptInput, ScriptResult, check_script, count_keys};
+pub use crate::command::{KeyGroup, ScriptDefinition, ScriptInput, ScriptResult, add_keys, check_script};
 pub use crate::key::{ArgumentClass, ArgumentMeta, Captures, KeyArgument, KeyWriter, Piece};
 pub use crate::kind::{
     DecodeError, EncodeError, Field, FieldMeta, FieldReader, FieldType, FieldWriter, Kind, KindMeta,
@@ -85,7 +85,9 @@ pub mod bindings {
     bindings! {
         glob
         __a0 __a1 __a2 __a3 __a4 __a5 __a6 __a7 __a8 __a9 __a10 __a11 __a12 __a13 __a14 __a15
-        __captures __f __fields __other __out __parts __state __template __text __this
+        __a16 __a17 __a18 __a19 __a20 __a21 __a22 __a23 __a24 __a25 __a26 __a27 __a28 __a29 __a30 __a31
+        __b0 __b1 __b2 __b3 __b4 __b5 __b6 __b7 __b8 __b9 __b10 __b11 __b12 __b13 __b14 __b15
+        __captures __f __fields __input __other __out __parts __state __template __text __this
     }
 }
 

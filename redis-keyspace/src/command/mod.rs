@@ -61,8 +61,7 @@ pub use key_group::KeyGroup;
 pub(crate) use many::get_many_bytes;
 pub use raw::RawCommand;
 pub use script::{
-    Script, ScriptArgument, ScriptDefinition, ScriptInput, ScriptReply, ScriptResult, check_script,
-    count_keys,
+    Script, ScriptArgument, ScriptDefinition, ScriptInput, ScriptReply, ScriptResult, add_keys, check_script,
 };
 pub use set::SetValue;
 #[cfg(feature = "embedded")]

@@ -39,7 +39,7 @@ enum NotAStruct {
 }
 
 async fn run() {
-    let _ = WithoutText { stock: ShopKeys::stock(1) }.run::<i64>().await;
+    let _ = WithoutText { stock: ShopKeys::stock(1) }.run().await;
 }
 
 fn main() {

@@ -1,13 +1,11 @@
 //! Compile-time checks of the text of a script.
 #![expect(clippy::indexing_slicing, reason = "constant functions can't use `get`, and indices are checked")]
 
-use crate::command::key_group::KeyGroup;
-
 /// Adds the number of keys of a field to those before it. `None` if it is not known.
 #[doc(hidden)]
 #[must_use]
-pub const fn count_keys<G: KeyGroup>(before: Option<usize>) -> Option<usize> {
-    match (before, G::COUNT) {
+pub const fn add_keys(before: Option<usize>, count: Option<usize>) -> Option<usize> {
+    match (before, count) {
         (Some(before), Some(count)) => Some(before + count),
         _ => None,
     }
@@ -22,14 +20,15 @@ pub const fn count_keys<G: KeyGroup>(before: Option<usize>) -> Option<usize> {
 pub const fn check_script(text: &str, keys: Option<usize>, arguments: usize) {
     let text = text.as_bytes();
     assert!(!is_blank(text), "the text of the script is empty");
-    let (lowest, highest) = indices(text, b"KEYS");
+    let (of_keys, of_arguments) = indices(text);
+    let Indices { lowest, highest } = of_keys;
     assert!(lowest != 0, "the script uses `KEYS[0]`, but Lua counts from 1: the first key is `KEYS[1]`");
     if let Some(keys) = keys
         && highest > keys
     {
         missing_key(highest);
     }
-    let (lowest, highest) = indices(text, b"ARGV");
+    let Indices { lowest, highest } = of_arguments;
     assert!(lowest != 0, "the script uses `ARGV[0]`, but Lua counts from 1: the first argument is `ARGV[1]`");
     if highest > arguments {
         missing_argument(highest);
@@ -55,40 +54,75 @@ const fn is_blank(text: &[u8]) -> bool {
     text.trim_ascii().is_empty()
 }
 
-/// Returns the lowest and the highest number that the table is indexed with, outside of comments
-/// and strings. Without any, these are 1 and 0.
-const fn indices(text: &[u8], table: &[u8]) -> (usize, usize) {
-    let (mut lowest, mut highest) = (1, 0);
+/// The lowest and the highest number that a table is indexed with. Without any, these are 1 and 0.
+#[derive(Clone, Copy)]
+struct Indices {
+    lowest: usize,
+    highest: usize,
+}
+
+impl Indices {
+    const NONE: Self = Self { lowest: 1, highest: 0 };
+
+    const fn with(self, index: usize) -> Self {
+        Self {
+            lowest: if index < self.lowest { index } else { self.lowest },
+            highest: if index > self.highest { index } else { self.highest },
+        }
+    }
+}
+
+/// Returns the numbers that `KEYS` and `ARGV` are indexed with, outside of comments and strings.
+///
+/// The compiler interprets this, so most bytes must cost only one comparison.
+const fn indices(text: &[u8]) -> (Indices, Indices) {
+    let (mut keys, mut arguments) = (Indices::NONE, Indices::NONE);
     let mut at = 0;
     while at < text.len() {
-        let after = after_text(text, at);
-        if after > at {
-            at = after;
-        } else if starts_with(text, at, table) && (at == 0 || !is_word(text[at - 1])) {
-            at = after_spaces(text, at + table.len());
-            if at < text.len() && text[at] == b'[' {
-                at = after_spaces(text, at + 1);
-                let start = at;
-                let mut number: usize = 0;
-                while at < text.len() && text[at].is_ascii_digit() {
-                    number = number.saturating_mul(10).saturating_add((text[at] - b'0') as usize);
+        match text[at] {
+            b'-' | b'[' | b'\'' | b'"' => {
+                let after = after_text(text, at);
+                at = if after > at { after } else { at + 1 };
+            }
+            b'K' | b'A' => {
+                let is_keys = starts_with(text, at, b"KEYS");
+                if !(is_keys || starts_with(text, at, b"ARGV")) || (at > 0 && is_word(text[at - 1])) {
                     at += 1;
+                    continue;
                 }
-                let end = after_spaces(text, at);
-                if at > start && end < text.len() && text[end] == b']' {
-                    if number < lowest {
-                        lowest = number;
-                    }
-                    if number > highest {
-                        highest = number;
+                let (after, index) = index_at(text, at + 4);
+                at = after;
+                if let Some(index) = index {
+                    if is_keys {
+                        keys = keys.with(index);
+                    } else {
+                        arguments = arguments.with(index);
                     }
                 }
             }
-        } else {
-            at += 1;
+            _ => at += 1,
         }
     }
-    (lowest, highest)
+    (keys, arguments)
+}
+
+/// Reads `[1]` after the name of a table. Returns where to continue, and the number if there is
+/// one.
+const fn index_at(text: &[u8], after_name: usize) -> (usize, Option<usize>) {
+    let mut at = after_spaces(text, after_name);
+    if at >= text.len() || text[at] != b'[' {
+        return (at, None);
+    }
+    at = after_spaces(text, at + 1);
+    let start = at;
+    let mut number: usize = 0;
+    while at < text.len() && text[at].is_ascii_digit() {
+        number = number.saturating_mul(10).saturating_add((text[at] - b'0') as usize);
+        at += 1;
+    }
+    let end = after_spaces(text, at);
+    let is_index = at > start && end < text.len() && text[end] == b']';
+    (at, if is_index { Some(number) } else { None })
 }
 
 /// Returns the end of the comment or string that starts here, or `at` if none does.
@@ -133,11 +167,15 @@ const fn after_long_text(text: &[u8], at: usize) -> usize {
     }
     let mut end = start + 1;
     while end < text.len() {
+        if text[end] != b']' {
+            end += 1;
+            continue;
+        }
         let mut signs = end + 1;
         while signs < text.len() && text[signs] == b'=' {
             signs += 1;
         }
-        if text[end] == b']' && signs - end - 1 == level && signs < text.len() && text[signs] == b']' {
+        if signs - end - 1 == level && signs < text.len() && text[signs] == b']' {
             return signs + 1;
         }
         end += 1;
@@ -196,7 +234,13 @@ mod tests {
             ("KEYS[12", (1, 0)),
             ("KEYS", (1, 0)),
         ] {
-            assert_eq!(indices(text.as_bytes(), b"KEYS"), found, "{text}");
+            let of = |Indices { lowest, highest }| (lowest, highest);
+            let (keys, arguments) = indices(text.as_bytes());
+            assert_eq!((of(keys), of(arguments)), (found, (1, 0)), "{text}");
+            // The same for the other table.
+            let text = text.replace("KEYS", "ARGV");
+            let (keys, arguments) = indices(text.as_bytes());
+            assert_eq!((of(keys), of(arguments)), ((1, 0), found), "{text}");
         }
     }
 

@@ -10,7 +10,7 @@ mod result;
 
 pub use argument::ScriptArgument;
 pub use callee::ScriptDefinition;
-pub use check::{check_script, count_keys};
+pub use check::{add_keys, check_script};
 pub use definition::Script;
 pub use input::ScriptInput;
 pub use result::{ScriptReply, ScriptResult};
