@@ -5,7 +5,7 @@ use syn::DeriveInput;
 
 use crate::diag::Diag;
 use crate::names::Names;
-use crate::{check, codegen, key_argument, model, record, script, single_value};
+use crate::{check, codegen, fragments, key_argument, model, record, script, single_value};
 
 /// `#[derive(Keyspace)]`.
 pub(crate) fn keyspace(input: TokenStream) -> TokenStream {
@@ -55,6 +55,7 @@ pub(crate) fn single_value(input: TokenStream) -> TokenStream {
 /// Runs the stages of a derive, and adds the errors that they reported.
 fn derive(input: TokenStream, expand: impl FnOnce(&DeriveInput, Names, &Diag) -> TokenStream) -> TokenStream {
     let names = Names::new(input.clone());
+    let input = if names.has_fragments { fragments::in_lengths(input) } else { input };
     let input: DeriveInput = match syn::parse2(input) {
         Ok(input) => input,
         Err(error) => return error.into_compile_error(),

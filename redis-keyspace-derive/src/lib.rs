@@ -13,6 +13,7 @@ mod crate_path;
 mod diag;
 mod expand;
 mod floats;
+mod fragments;
 mod key_argument;
 mod model;
 mod names;

@@ -16,7 +16,7 @@ use crate::attr::forwarded::Forwarded;
 use crate::attr::value::{Trim, Ttl};
 use crate::closed::closed;
 use crate::diag::Diag;
-use crate::names::{Names, pascal_case};
+use crate::names::{Names, parsed_name, pascal_case, pattern_name};
 use crate::template::{Hole, Piece, Template};
 use crate::types;
 
@@ -162,8 +162,16 @@ fn is_self(ty: &Type) -> bool {
 }
 
 impl<'a> Keyspace<'a> {
-    pub(crate) fn new(input: &'a DeriveInput, names: Names, diag: &Diag) -> Self {
-        let container = Container::new(&input.attrs, diag);
+    pub(crate) fn new(input: &'a DeriveInput, mut names: Names, diag: &Diag) -> Self {
+        let generated = [parsed_name(&input.ident), pattern_name(&input.ident)];
+        let is_taken = |name: &String| input.ident.unraw() == *name || generated.contains(name);
+        let mut container = Container::new(&input.attrs, diag);
+        if let Some(bound) = container.bound.take_if(|bound| is_taken(&bound.unraw().to_string())) {
+            diag.error(
+                bound.span(),
+                format!("`bound` must be a new name, but `{bound}` is the keyspace, or generated for it: write for example `bound = Bound{}`", input.ident.unraw()),
+            );
+        }
         let (shape, fields) = match &input.data {
             Data::Struct(DataStruct { fields: Fields::Named(fields), .. }) => {
                 (Shape::Named, Some(&fields.named))
@@ -189,6 +197,7 @@ impl<'a> Keyspace<'a> {
                 entry.marker.push('_');
             }
         }
+        generated.into_iter().for_each(|name| names.reserve(name));
         Self {
             ident: &input.ident,
             vis: &input.vis,
@@ -231,6 +240,7 @@ impl<'a> Entry<'a> {
             Some(ReturnType::Type(_, ty)) => Some(ty.as_ref()),
             Some(ReturnType::Default) => None,
         };
+        let into: Vec<String> = attributes.into.iter().map(plain).collect();
         let params: Vec<Param<'a>> = signature
             .into_iter()
             .flat_map(|signature| &signature.inputs)
@@ -246,18 +256,18 @@ impl<'a> Entry<'a> {
             })
             .map(|argument| {
                 let ident = argument.name.as_ref().map(|(name, _)| name).filter(|name| *name != "_");
-                let text = types::text(&argument.ty);
+                let (name, text) = (ident.map(plain), types::text(&argument.ty));
                 // A borrowed type was reported. The compiler must not report it again.
                 let may_convert = !has_short_lifetime(&text);
                 Param {
                     number: 0,
                     ident,
-                    name: ident.map(plain),
                     ty: &argument.ty,
                     text,
                     span: argument.ty.span(),
                     closed: closed(&argument.ty, &input.ident),
-                    is_into: may_convert && ident.is_some_and(|name| attributes.into.contains(name)),
+                    is_into: may_convert && name.as_ref().is_some_and(|name| into.contains(name)),
+                    name,
                 }
             })
             .collect();

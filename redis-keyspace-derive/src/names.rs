@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 
 /// The names of generated code.
@@ -12,22 +12,29 @@ use syn::ext::IdentExt;
 /// names in the user's scope, because the block does not use them.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// The names in the declaration, without `r#`.
+    /// The names in the declaration, without `r#`, and those of generated types.
     declared: BTreeSet<String>,
     /// The start of internal names. No name in the declaration starts with it.
     prefix: String,
+    /// Whether the declaration contains fragments of a `macro_rules!`.
+    pub(crate) has_fragments: bool,
 }
 
 impl Names {
     /// Collects the names in a declaration.
     pub(crate) fn new(declaration: TokenStream) -> Self {
         let mut declared = BTreeSet::new();
-        collect(declaration, &mut declared);
+        let has_fragments = collect(declaration, &mut declared);
         let mut prefix = "__".to_owned();
         while declared.iter().any(|name| name.starts_with(&prefix)) {
             prefix.push('_');
         }
-        Self { declared, prefix }
+        Self { declared, prefix, has_fragments }
+    }
+
+    /// Adds a name that generated code defines.
+    pub(crate) fn reserve(&mut self, name: String) {
+        self.declared.insert(name);
     }
 
     /// Returns an internal name: `__{name}`.
@@ -51,16 +58,32 @@ impl Names {
     }
 }
 
-fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) {
+/// The name of the enum of parsed keys of a keyspace.
+pub(crate) fn parsed_name(keyspace: &Ident) -> String {
+    format!("Parsed{}", keyspace.unraw())
+}
+
+/// The name of the type of patterns of a keyspace.
+pub(crate) fn pattern_name(keyspace: &Ident) -> String {
+    format!("{}Pattern", keyspace.unraw())
+}
+
+/// Adds the names in `tokens`. Returns whether there are groups without delimiters.
+fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) -> bool {
+    let mut has_fragments = false;
     for token in tokens {
         match token {
             TokenTree::Ident(ident) => {
                 names.insert(ident.unraw().to_string());
             }
-            TokenTree::Group(group) => collect(group.stream(), names),
+            TokenTree::Group(group) => {
+                has_fragments |= group.delimiter() == Delimiter::None;
+                has_fragments |= collect(group.stream(), names);
+            }
             TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }
+    has_fragments
 }
 
 /// `user_by_id` becomes `UserById`.
@@ -74,8 +97,9 @@ pub(crate) fn pascal_case(name: &str) -> String {
     match pascal.chars().next() {
         // The only keyword in `PascalCase`.
         Some(_) if pascal == "Self" => "Self_".to_owned(),
-        Some(first) if first.is_alphabetic() => pascal,
-        // Without the `_`, `_1` would become a number.
+        Some(first) if !name.starts_with('_') || first.is_uppercase() || first.is_lowercase() => pascal,
+        // Without the `_`, `_1` would become a number. Only letters with a case are certain to
+        // start a name: after the `_`, there may be a character that can't.
         Some(_) => format!("_{pascal}"),
         // `__` would become an empty name.
         None => name.to_owned(),
@@ -146,6 +170,9 @@ mod tests {
         assert_eq!(name("UserKeys"), "UserKeys_");
         assert_eq!(name("type"), "type_");
         assert_eq!(name("OrderKeys"), "OrderKeys");
+        let mut names = names;
+        names.reserve("OrderKeys".to_owned());
+        assert_eq!(names.visible("OrderKeys", Span::call_site()).to_string(), "OrderKeys_");
     }
 
     #[test]
@@ -161,9 +188,27 @@ mod tests {
             ("__", "__"),
             ("___", "___"),
             ("größe_ä", "GrößeÄ"),
+            ("क_ख", "कख"),
+            ("_\u{93e}\u{915}", "_\u{93e}\u{915}"),
         ] {
             assert_eq!(pascal_case(name), expected);
         }
+    }
+
+    #[test]
+    fn names_made_from_names_are_names() {
+        let is_name = |text: &str| syn::parse_str::<Ident>(text).is_ok();
+        let mut count = 0;
+        for c in '\u{80}'..='\u{1ffff}' {
+            for name in
+                [format!("{c}a"), format!("_{c}"), format!("a_{c}")].iter().filter(|name| is_name(name))
+            {
+                count += 1;
+                assert!(is_name(&pascal_case(name)), "{name}");
+                assert!(is_name(&snake_case(name).to_uppercase()), "{name}");
+            }
+        }
+        assert!(count > 100_000, "{count}");
     }
 
     #[test]

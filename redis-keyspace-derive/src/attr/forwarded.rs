@@ -38,7 +38,7 @@ impl<'a> Forwarded<'a> {
             } else if let Meta::List(list) = &attribute.meta
                 && (is("allow") || is("expect"))
             {
-                let lints = super::split_at_commas(list.tokens.clone());
+                let lints = super::split::split_at_commas(list.tokens.clone());
                 forwarded.allowed.extend(lints.into_iter().filter(|lint| !is_reason(lint)));
             }
         }

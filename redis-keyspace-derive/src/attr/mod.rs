@@ -7,14 +7,17 @@ pub(crate) mod fills;
 pub(crate) mod forwarded;
 pub(crate) mod record;
 pub(crate) mod single_value;
+mod split;
 pub(crate) mod value;
 
-use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
+use split::{split_at_commas, split_at_missing_commas};
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, MetaNameValue};
 
 use crate::diag::{Diag, did_you_mean};
+use crate::fragments;
 
 /// The place of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,7 +213,10 @@ impl Item {
         let (first, second) = (rest.next(), rest.next());
         match (first, second) {
             (Some(TokenTree::Ident(name)), Some(TokenTree::Punct(punct))) if punct.as_char() == '=' => {
-                Self { span: name.span(), name: Some(name), value: Some(rest.collect()), reported: false }
+                let value: TokenStream = rest.collect();
+                let is_type = name == "kind" || name == "crate";
+                let value = if is_type { fragments::flat(value) } else { fragments::expression(value) };
+                Self { span: name.span(), name: Some(name), value: Some(value), reported: false }
             }
             (Some(TokenTree::Ident(name)), None) => {
                 Self { span: name.span(), name: Some(name), value: None, reported: false }
@@ -278,7 +284,8 @@ pub(crate) fn items(attributes: &[Attribute], place: Place, diag: &Diag) -> Vec<
             }
         };
         let parts = split_at_commas(list.tokens.clone());
-        for tokens in parts.into_iter().flat_map(|part| split_at_missing_commas(part, place, diag)) {
+        let is_name = |name: &str| is_name(name, place);
+        for tokens in parts.into_iter().flat_map(|part| split_at_missing_commas(part, is_name, diag)) {
             let item = Item::new(tokens);
             match &item.name {
                 Some(name) if !known(name, &item, place, diag, &mut items) => {}
@@ -408,43 +415,6 @@ pub(crate) fn list(names: &[&str]) -> String {
     }
 }
 
-fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
-    let mut parts = vec![TokenStream::new()];
-    for token in tokens {
-        match (&token, parts.last_mut()) {
-            (TokenTree::Punct(punct), _) if punct.as_char() == ',' => parts.push(TokenStream::new()),
-            (_, Some(part)) => part.extend(plain(token)),
-            (_, None) => {}
-        }
-    }
-    parts.retain(|part| !part.is_empty());
-    parts
-}
-
-/// Splits a part again where a comma is missing, as in `prefix = "cart" ttl = "1h"`, and reports
-/// it.
-fn split_at_missing_commas(part: TokenStream, place: Place, diag: &Diag) -> Vec<TokenStream> {
-    let is_equals =
-        |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == '=');
-    let tokens: Vec<TokenTree> = part.into_iter().collect();
-    let mut parts = vec![TokenStream::new()];
-    for (at, token) in tokens.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
-        if let (TokenTree::Ident(name), Some(before)) = (token, before)
-            && is_name(&name.to_string(), place)
-            && !matches!(before, TokenTree::Punct(_))
-            && (is_equals(tokens.get(at + 1)) || matches!(before, TokenTree::Literal(_)))
-        {
-            diag.error(name.span(), format!("missing comma before `{name}`"));
-            parts.push(TokenStream::new());
-        }
-        if let Some(part) = parts.last_mut() {
-            part.extend([token.clone()]);
-        }
-    }
-    parts
-}
-
 /// Whether a name may be set several times.
 fn is_repeatable(name: &Ident, place: Place) -> bool {
     place == Place::Field && name == "alias"
@@ -454,14 +424,4 @@ fn is_repeatable(name: &Ident, place: Place) -> bool {
 fn is_name(name: &str, place: Place) -> bool {
     TABLE.iter().any(|(known, places, _)| *known == name && places.contains(&place))
         || ALIASES.iter().any(|(alias, _)| alias.eq_ignore_ascii_case(name))
-}
-
-/// Removes the invisible groups around tokens from a `macro_rules!`.
-fn plain(token: TokenTree) -> TokenStream {
-    match token {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
-            group.stream().into_iter().flat_map(plain).collect()
-        }
-        token => token.into(),
-    }
 }

@@ -238,6 +238,12 @@ fn report(millis: Result<u64, DurationError>, span: Span, name: &str, or: &str, 
         Err(DurationError::Unit(unit)) => {
             format!("unknown unit `{unit}` in `{name}`: use `ms`, `s`, `m`, `h`, `d` or `w`")
         }
+        Err(DurationError::Suffix(digits, ty)) if name == "ttl" => {
+            format!("`ttl` must be a number without a type: remove `{ty}`, as in `ttl = {digits}`")
+        }
+        Err(DurationError::Suffix(digits, _)) => {
+            format!("`{name}` needs a unit: `{name} = \"{digits}s\"` or `{name} = \"{digits}ms\"`")
+        }
         Err(DurationError::Unreadable) if name == "ttl" => {
             "`ttl` must be a number of seconds, a string with a unit, a constant of type `u64` or `Duration`, or `none`: \
              `ttl = 3600`, `ttl = \"1h\"`, `ttl = CART_TTL`, `ttl = none`"
@@ -259,13 +265,21 @@ enum DurationError {
     NoUnit(String),
     Unquoted(String),
     Unit(String),
+    /// An integer with a type, as in `3600u64`: its digits, and the type.
+    Suffix(String, String),
     Unreadable,
 }
 
 /// `30m` instead of `"30m"`.
 fn unquoted(literal: &LitInt) -> Option<Result<u64, DurationError>> {
-    let text = format!("{}{}", literal.base10_digits(), literal.suffix());
-    let is_unquoted = !literal.suffix().is_empty();
+    const TYPES: [&str; 12] =
+        ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize"];
+    let (digits, suffix) = (literal.base10_digits(), literal.suffix());
+    if TYPES.contains(&suffix) {
+        return Some(scaled(digits, 1).and(Err(DurationError::Suffix(digits.to_owned(), suffix.to_owned()))));
+    }
+    let text = format!("{digits}{suffix}");
+    let is_unquoted = !suffix.is_empty();
     is_unquoted.then(|| duration(&text).and(Err(DurationError::Unquoted(text))))
 }
 

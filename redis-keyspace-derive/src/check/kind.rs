@@ -1,6 +1,6 @@
 //! Checks for types that are often used instead of a kind.
 
-use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Type, TypeParamBound};
+use syn::{GenericArgument, Path, PathArguments, PathSegment, ReturnType, Type, TypeParamBound};
 
 use crate::diag::Diag;
 use crate::model::Entry;
@@ -28,9 +28,20 @@ fn message(ty: &Type) -> Option<String> {
         }),
         Type::TraitObject(object) => object.bounds.iter().find_map(function),
         Type::ImplTrait(object) => object.bounds.iter().find_map(function),
-        Type::Path(path) => segment(ty, path.path.segments.last()?),
+        Type::Path(path) if path.qself.is_none() && is_known(&path.path) => {
+            segment(ty, path.path.segments.last()?)
+        }
         _ => None,
     }
+}
+
+/// Whether the last segment identifies the type. A user's own type with such a name must be written
+/// with a path.
+fn is_known(path: &Path) -> bool {
+    let is_library = |segment: &PathSegment| {
+        ["std", "core", "alloc", "redis_keyspace"].iter().any(|library| segment.ident == library)
+    };
+    path.segments.len() == 1 || path.segments.first().is_some_and(is_library)
 }
 
 fn segment(ty: &Type, segment: &PathSegment) -> Option<String> {

@@ -120,7 +120,8 @@ fn reserved(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
 fn converted(entry: &Entry<'_>, diag: &Diag) {
     for name in &entry.into {
         let field = &entry.name;
-        match entry.params.iter().find(|param| param.ident == Some(name)) {
+        let plain = name.unraw().to_string();
+        match entry.params.iter().find(|param| param.name() == Some(&plain)) {
             None => diag.error(
                 name.span(),
                 format!("`{field}` has no parameter `{name}`: `into` must be the name of a parameter"),

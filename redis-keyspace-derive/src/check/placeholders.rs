@@ -21,6 +21,12 @@ pub(super) fn template(model: &Keyspace<'_>, entry: &Entry<'_>, diag: &Diag) {
         if !entry.parses && matches!(problem.what, Mistake::Adjacent(..)) {
             continue;
         }
+        // Only the compiler knows all characters of names.
+        if let Mistake::NoName(name) = &problem.what
+            && entry.params.iter().any(|param| param.name() == Some(name))
+        {
+            continue;
+        }
         let reason = match problem.what {
             Mistake::LeadingColon if model.prefix().is_some() => {
                 "; the `:` after the prefix is added automatically"

@@ -6,7 +6,7 @@ use quote::{ToTokens, quote_spanned};
 use super::meta::{Part, pieces, templates_ident};
 use super::outline::{self, Outline};
 use super::paths::{at, moved, site};
-use super::{bound, docs, lints, named, pattern};
+use super::{bound, docs, named, pattern};
 use crate::model::{Entry, Keyspace};
 
 /// Uses all fields and generated functions, so that they are not dead code: nothing reads the
@@ -83,7 +83,6 @@ pub(super) fn fills(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
 pub(super) fn distinct(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
     let outlines: Vec<_> = model.entries.iter().map(|entry| outline(model, entry)).collect();
     let templates = templates_ident(model);
-    let allowed = lints::allow(lints::OVERLAP, None);
     let asserts = outline::candidates(&outlines).into_iter().filter_map(|(later, earlier)| {
         let span = at(model.entries.get(later)?.template_span);
         let index = |index| {
@@ -93,7 +92,6 @@ pub(super) fn distinct(model: &Keyspace<'_>, rk: &Ident) -> TokenStream {
         };
         let (earlier, later, rk) = (index(earlier), index(later), moved(rk, span));
         Some(quote_spanned! {span=>
-            #allowed
             const _: () = #rk::assert_distinct(&#templates, #earlier, #later);
         })
     });

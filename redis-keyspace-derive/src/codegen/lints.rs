@@ -10,6 +10,7 @@ use crate::attr::forwarded::Forwarded;
 /// For all code that is generated for a keyspace, except the types that users name.
 pub(super) const BLOCK: &[&str] = &[
     "deprecated",                     // callers of a deprecated key are warned, not its declaration
+    "long_running_const_eval",        // checks of many arguments or variants take a while
     "missing_debug_implementations",  // the types in the block have no values
     "unreachable_pub",                // functions are as visible as the struct, which is linted
     "clippy::too_many_arguments",     // a constructor has as many as the template has placeholders
@@ -46,11 +47,6 @@ pub(super) const PARSED: &[&str] = &[
     "non_snake_case",       // fields are named like the parameters, which constructors lint
     "private_interfaces",   // the constructor of a key may be less visible than the keyspace
     "unreachable_pub",      // it is as visible as the struct, which is linted itself
-];
-
-/// For the check of two templates.
-pub(super) const OVERLAP: &[&str] = &[
-    "long_running_const_eval", // templates of many arguments take a while
 ];
 
 /// For the impl of `KeyArgument`.

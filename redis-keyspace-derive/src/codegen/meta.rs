@@ -8,6 +8,7 @@ use syn::spanned::Spanned;
 use super::paths::{at, moved, site};
 use super::{docs, named};
 use crate::attr::value::{Trim, Ttl};
+use crate::closed::without_self;
 use crate::model::{Entry, Keyspace, Param};
 use crate::template::Piece;
 
@@ -90,7 +91,8 @@ fn template(model: &Keyspace<'_>, entry: &Entry<'_>, rk: &Ident) -> TokenStream 
     let lifetime = match model.ttl(entry) {
         Some(Ttl::Expires { millis, .. }) => quote_spanned!(site()=> #rk::Lifetime::millis(#millis)),
         Some(Ttl::Computed(expression)) => {
-            let span = at(expression.span());
+            // In a static, `Self` has no meaning.
+            let (expression, span) = (without_self(expression.clone(), model.ident), at(expression.span()));
             quote_spanned!(span=> #rk::Lifetime::declared(#rk::TtlValue(#expression).as_seconds_or_duration()))
         }
         Some(Ttl::Forever) | None => quote_spanned!(site()=> #rk::Lifetime::Forever),

@@ -1,13 +1,13 @@
 //! Generates the enum of parsed keys, and the function that creates it.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote_spanned};
-use syn::ext::IdentExt;
+use quote::quote_spanned;
 
 use super::parsed_impls::{Variant, VariantField, at_type};
 use super::paths::{at, site};
 use super::{docs, lints, named};
 use crate::model::{Entry, Keyspace, Param};
+use crate::names::parsed_name;
 
 pub(super) fn variants(model: &Keyspace<'_>) -> Vec<Variant> {
     let variants = parsing(model).map(|(_, entry)| Variant {
@@ -137,5 +137,5 @@ fn arguments<'m, 'a>(entry: &'m Entry<'a>) -> Vec<(&'m Ident, &'m Param<'a>)> {
 
 /// The enum of parsed keys.
 pub(super) fn ident(model: &Keyspace<'_>) -> Ident {
-    format_ident!("Parsed{}", model.ident.unraw(), span = named::item(model))
+    Ident::new(&parsed_name(model.ident), named::item(model))
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::meta::templates_ident;
@@ -13,6 +13,7 @@ use super::paths::{at, moved, site};
 use super::{docs, lints, named};
 use crate::closed::without_self;
 use crate::model::{Entry, Keyspace, Param};
+use crate::names::pattern_name;
 
 /// What the bodies of the functions contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,7 +316,7 @@ fn in_expansion(name: &Ident) -> Ident {
 }
 
 fn ident(model: &Keyspace<'_>) -> Ident {
-    format_ident!("{}Pattern", model.ident.unraw(), span = named::item(model))
+    Ident::new(&pattern_name(model.ident), named::item(model))
 }
 
 /// The entries that have a pattern. Entries with `for<..>` have none; they are already reported.

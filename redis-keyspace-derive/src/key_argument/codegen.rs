@@ -129,7 +129,7 @@ fn stub(rk: &Ident) -> TokenStream {
     quote_spanned! {site()=>
         fn write(&self, _: &mut #rk::KeyWriter) {}
 
-        fn parse(_: &::core::primitive::str) -> #rk::Option<Self::Parsed> {
+        fn parse(_: &::core::primitive::str) -> #rk::Option<()> {
             #rk::Option::None
         }
     }

@@ -1,6 +1,7 @@
 //! Snapshots of expansions. After a change, update them with `INSTA_UPDATE=always cargo test` and
 //! review the diff.
 
+use proc_macro2::{Delimiter, Group, TokenTree};
 use quote::quote;
 
 use super::pretty;
@@ -168,6 +169,28 @@ fn profile() {
             r#type: Option<Bytes>,
         }
     }));
+}
+
+/// As from `default = $base * 2`.
+#[test]
+fn fragments_of_macros_keep_their_precedence() {
+    let base = TokenTree::Group(Group::new(Delimiter::None, quote!(30 + 30)));
+    let expansion = record(quote! {
+        struct Profile {
+            #[record(default = #base * 2)]
+            visits: u64,
+        }
+    });
+    assert!(expansion.to_string().contains(&quote!(|| (30 + 30) * 2).to_string()), "{expansion}");
+    let expansion = keyspace(quote! {
+        #[keyspace(prefix = "cart", ttl = #base * 2)]
+        struct CartKeys {
+            user: fn(id: [u8; #base * 2]) -> Text,
+        }
+    });
+    let text = expansion.to_string();
+    assert!(text.contains(&quote!(TtlValue((30 + 30) * 2)).to_string()), "{text}");
+    assert!(text.contains(&quote!([u8; (30 + 30) * 2]).to_string()), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::messages;
-use crate::expand::{key_argument, keyspace, record, single_value};
+use crate::expand::{key_argument, keyspace, record, script, single_value};
 
 fn count(tokens: TokenStream) -> usize {
     messages(keyspace(tokens)).len()
@@ -264,6 +264,162 @@ fn values_after_an_equals_sign_are_checked_too() {
 }
 
 #[test]
+fn values_may_contain_casts_and_generic_arguments() {
+    let tokens = quote! {
+        #[keyspace(prefix = "cart", ttl = 60 as u64, db = 2)]
+        struct CartKeys {
+            #[key("user:{id}", ttl = pick::<u8, u16>(), renew = "write")]
+            user: fn(id: u64) -> Text,
+        }
+    };
+    assert_eq!(messages(keyspace(tokens)), [""; 0]);
+    let tokens = quote! {
+        struct Profile {
+            #[record(json, default = HashMap::<String, u64>::new(), rename = "s")]
+            scores: HashMap<String, u64>,
+            #[record(kind = P<u8, u8>, alias = "place")]
+            point: (u8, u8),
+            #[record(default = 3 as u64)]
+            visits: u64,
+        }
+    };
+    assert_eq!(messages(record(tokens)), [""; 0]);
+}
+
+#[test]
+fn a_suffix_of_a_number_of_seconds_is_named() {
+    let of = |ttl: TokenStream| {
+        messages(keyspace(quote! {
+            #[keyspace(prefix = "cart", #ttl)]
+            struct CartKeys { #[key(ttl = none)] user: fn(id: u64) -> Text, }
+        }))
+    };
+    assert_eq!(
+        of(quote!(ttl = 3600u64)),
+        ["`ttl` must be a number without a type: remove `u64`, as in `ttl = 3600`"]
+    );
+    assert_eq!(
+        of(quote!(timeout = 5i32)),
+        ["`timeout` needs a unit: `timeout = \"5s\"` or `timeout = \"5ms\"`"]
+    );
+    assert_eq!(of(quote!(ttl = 0u8)).len(), 1);
+}
+
+#[test]
+fn types_with_a_path_may_have_the_names_of_others() {
+    for (kind, count) in [
+        (quote!(String), 1),
+        (quote!(std::string::String), 1),
+        (quote!(::core::option::Option<u8>), 1),
+        (quote!(self::m::String), 0),
+        (quote!(m::Option<u8>), 0),
+        (quote!(<m::Kind as Trait>::String), 0),
+    ] {
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys { user: fn(id: u64) -> #kind, }
+        };
+        assert_eq!(self::count(tokens), count, "{kind}");
+    }
+}
+
+#[test]
+fn attributes_name_raw_parameters_without_their_prefix() {
+    let tokens = quote! {
+        #[keyspace(prefix = "cart", ttl = none)]
+        struct CartKeys {
+            #[key("{type}:{match}", into = (type, r#match), hash_tag = type)]
+            user: fn(r#type: String, r#match: String) -> Text,
+        }
+    };
+    let output = keyspace(tokens);
+    assert!(output.to_string().contains("r#type : impl :: core :: convert :: Into < String >"), "{output}");
+    assert_eq!(messages(output), [""; 0]);
+}
+
+#[test]
+fn placeholders_are_any_names() {
+    for name in ["l·l", "का", "_\u{93e}क", "größe"] {
+        let (ident, template) = (quote::format_ident!("{name}"), format!("{{{name}}}"));
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys { #[key(#template)] #ident: fn(#ident: u64) -> Text, }
+        };
+        assert_eq!(messages(keyspace(tokens)), [""; 0], "{name}");
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none)]
+            struct CartKeys { #[key(#template)] user: fn(id: u64) -> Text, }
+        };
+        assert_ne!(count(tokens), 0, "{name}");
+    }
+}
+
+#[test]
+fn the_bound_struct_has_a_new_name() {
+    for (name, count) in [
+        (quote!(CartKeys), 1),
+        (quote!(ParsedCartKeys), 1),
+        (quote!(CartKeysPattern), 1),
+        (quote!(r#CartKeys), 1),
+        (quote!(BoundCartKeys), 0),
+    ] {
+        let tokens = quote! {
+            #[keyspace(prefix = "cart", ttl = none, bound = #name)]
+            struct CartKeys { user: fn(id: u64) -> Text, }
+        };
+        assert_eq!(self::count(tokens), count, "{name}");
+    }
+}
+
+#[test]
+fn attributes_of_scripts_are_set_once() {
+    for (tokens, expected) in [
+        (
+            quote! { #[script(source = A, read_only, read_only = false)] struct S; },
+            "`read_only` is set twice; remove one",
+        ),
+        (
+            quote! { #[script(source = A)] #[script(source = B)] struct S; },
+            "`source` is set twice; remove one",
+        ),
+        (
+            quote! { #[script(source = A, returns = u8, returns = u8)] struct S; },
+            "`returns` is set twice; remove one",
+        ),
+        (
+            quote! { #[script(source = A, crate = a, crate = b)] struct S; },
+            "`crate` is set twice; remove one",
+        ),
+        (
+            quote! { #[script(source = A)] struct S { #[script(arg)] #[script(arg = Json<u64>)] a: u64 } },
+            "`arg` is set twice; remove one",
+        ),
+    ] {
+        let text = tokens.to_string();
+        let found = messages(script(tokens));
+        assert!(found.len() == 2 && found[0] == expected, "{text}: {found:?}");
+        assert!(found[1].ends_with("is first set here"), "{found:?}");
+    }
+}
+
+#[test]
+fn each_error_of_a_script_is_reported_once() {
+    for (tokens, count) in [
+        (quote! { #[script(source = A, function = "b")] struct S; }, 1),
+        (quote! { #[script(sorce = A)] struct S; }, 1),
+        (quote! { #[script(return = Vec<(u8, u8)>, source = A, other(1, 2))] struct S; }, 2),
+        (quote! { #[script(returns = 5, sourc, read_only = 1)] struct S; }, 3),
+        (quote! { #[script(returns = u8)] struct S; }, 1),
+        (quote! { #[script] struct S; }, 1),
+        (quote! { #[script(source = A)] struct S<T> { #[script(args)] a: T, #[script] b: T } }, 2),
+    ] {
+        let text = tokens.to_string();
+        let found = messages(script(tokens));
+        assert_eq!(found.len(), count, "{text}: {found:?}");
+    }
+}
+
+#[test]
 fn invalid_input_does_not_panic() {
     assert_eq!(
         messages(keyspace(quote!(
@@ -357,6 +513,18 @@ fn attributes_of_other_derives_are_left_alone() {
 }
 
 #[test]
+fn the_old_name_of_the_attribute_of_values_is_reported() {
+    let tokens = quote! {
+        #[value(rename_all = "snake_case")]
+        enum Plan { #[value(rename = "a")] A, #[value(name = "b", help = "b")] B, #[value(skip)] C }
+    };
+    assert_eq!(
+        messages(single_value(tokens)),
+        ["the attribute of `SingleValue` was renamed: write `#[single_value(rename = \"a\")]`"]
+    );
+}
+
+#[test]
 fn each_error_of_a_value_is_reported_once() {
     for (tokens, count) in [
         (quote! { struct A; }, 1),
@@ -381,15 +549,3 @@ fn each_error_of_a_value_is_reported_once() {
         assert_eq!(found.len(), count, "{text}: {found:?}");
     }
 }
-#[test]
-fn the_old_name_of_the_attribute_of_values_is_reported() {
-    let tokens = quote! {
-        #[value(rename_all = "snake_case")]
-        enum Plan { #[value(rename = "a")] A, #[value(name = "b", help = "b")] B, #[value(skip)] C }
-    };
-    assert_eq!(
-        messages(single_value(tokens)),
-        ["the attribute of `SingleValue` was renamed: write `#[single_value(rename = \"a\")]`"]
-    );
-}
-

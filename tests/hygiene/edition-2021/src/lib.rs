@@ -3,7 +3,10 @@
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(clippy::all, clippy::pedantic)]
 
+pub mod fragments;
 pub mod lints;
+pub mod many;
+pub mod names;
 pub mod shadowed;
 pub mod shop;
 

@@ -24,6 +24,29 @@ pub struct OldKeys {
     motd: redis_keyspace::Text,
 }
 
+/// A deprecated script.
+#[derive(Debug, redis_keyspace::Script)]
+#[script(source = "return ARGV[1]", returns = u64)]
+#[deprecated = "use no script"]
+pub struct OldScript {
+    /// The argument.
+    #[script(arg)]
+    pub number: u64,
+}
+
+mod private {
+    /// The method `run` is as public as the struct.
+    #[derive(Debug, redis_keyspace::Script)]
+    #[script(source = "return 1")]
+    #[expect(unreachable_pub, reason = "the module is private")]
+    pub struct Private;
+}
+
+/// Returns the command of a script that is not public.
+pub fn private_command() -> redis_keyspace::Command<()> {
+    private::Private.run()
+}
+
 #[cfg(test)]
 mod tests {
     use redis_keyspace::Keyspace;

@@ -8,6 +8,7 @@
     unused_macros,
     unused_qualifications,
     clippy::should_implement_trait,
+    clippy::type_complexity,
     clippy::upper_case_acronyms,
     clippy::wrong_self_convention
 )]
@@ -18,7 +19,8 @@ use ::core::fmt::Debug as debug_derive;
 use ::core::hash::Hash as hash_derive;
 
 use ::redis_keyspace::{
-    KeyArgument as argument_derive, Keyspace as keyspace_derive, SingleValue as value_derive,
+    KeyArgument as argument_derive, Keyspace as keyspace_derive, Record as record_derive,
+    Script as script_derive, SingleValue as value_derive,
 };
 
 /// Modules: the roots of paths, and the lint tools.
@@ -55,10 +57,13 @@ types! {
     parsed_are_equal visit_argument visit_variant
     // Names that expansions bind and define.
     glob key f this other captures template out text conflicting value pattern
-    __a0 __a1 __a2 __captures __conflict __f __f0 __f1 __glob __other __out __state __template __text __this
+    __a0 __a1 __a2 __a3 __a4 __a5 __a6 __a7 __a8 __a9 __a10 __a11 __a12 __a13 __a14 __a15
+    __a16 __a17 __a18 __a19 __a20 __a21 __a22 __a23 __a24 __a25 __a26 __a27 __a28 __a29 __a30 __a31
+    __b0 __b1 __b2 __b3 __b4 __b5 __b6 __b7 __b8 __b9 __b10 __b11 __b12 __b13 __b14 __b15
+    __captures __conflict __f __f0 __f1 __fields __glob __input __other __out __state __template __text __this
     __parts
-    __A0 __A1 __A2 __A3 __Inner __K0 __K1 __K2 __META __TEMPLATES __argument0
-    CONFLICT KEYSPACES META TEMPLATE TEMPLATES
+    __DEFINITION __SOURCE __T __A0 __A1 __A2 __A3 __Inner __K0 __K1 __K2 __META __TEMPLATES __argument0
+    APART CONFLICT DEFINITION KEYSPACES META TEMPLATE TEMPLATES TOGETHER
     the_catalog_is_as_committed redis new Bound
 }
 
@@ -209,6 +214,83 @@ struct ShadowedKeys {
         name: ::std::borrow::Cow<::core::primitive::str>,
         raw: ::redis_keyspace::Raw<&::core::primitive::str>,
     ) -> ::redis_keyspace::Text,
+}
+
+/// Has as many arguments as generated code has names to bind them.
+#[derive(keyspace_derive)]
+#[keyspace(prefix = "wide", ttl = none, bound = BoundWideKeys)]
+struct WideKeys {
+    entry: fn(
+        p0: V,
+        p1: V,
+        p2: V,
+        p3: V,
+        p4: V,
+        p5: V,
+        p6: V,
+        p7: V,
+        p8: V,
+        p9: V,
+        p10: V,
+        p11: V,
+        p12: V,
+        p13: V,
+        p14: V,
+        p15: V,
+        p16: V,
+        p17: V,
+        p18: V,
+        p19: V,
+        p20: V,
+        p21: V,
+        p22: V,
+        p23: V,
+        p24: V,
+        p25: V,
+        p26: V,
+        p27: V,
+        p28: V,
+        p29: V,
+        p30: V,
+        p31: V,
+    ) -> ::redis_keyspace::Text,
+    #[key(into = (p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13, p14, p15))]
+    converted: fn(
+        p0: V,
+        p1: V,
+        p2: V,
+        p3: V,
+        p4: V,
+        p5: V,
+        p6: V,
+        p7: V,
+        p8: V,
+        p9: V,
+        p10: V,
+        p11: V,
+        p12: V,
+        p13: V,
+        p14: V,
+        p15: V,
+    ) -> ::redis_keyspace::Text,
+}
+
+/// A record of such types.
+#[derive(record_derive)]
+struct Profile {
+    #[record(kind = Id)]
+    id: Id,
+    #[record(kind = Id, default = Id(1), alias = "other")]
+    named: Id,
+}
+
+/// A script with a key and an argument.
+#[derive(script_derive)]
+#[script(source = "return {KEYS[1], ARGV[1]}", returns = ::std::vec::Vec<::core::primitive::u64>)]
+struct Run {
+    key: ::redis_keyspace::Key<ShadowedKeys, ::redis_keyspace::Counter>,
+    #[script(arg)]
+    amount: ::core::primitive::u64,
 }
 
 /// Types that shadow primitives, and names that the expansion uses internally.
