@@ -61,6 +61,18 @@
 ///
 /// `together` may be repeated. A keyspace is named without its path.
 ///
+/// # Optional keyspaces
+///
+/// A keyspace, or a template in `together`, may have a `#[cfg(..)]`:
+///
+/// ```
+/// # use redis_keyspace::{Keyspace, Text, catalog};
+/// # #[derive(Keyspace)]
+/// # #[keyspace(prefix = "motd", ttl = "1h")]
+/// # struct MotdKeys { today: Text }
+/// catalog!(pub CATALOG = [MotdKeys, #[cfg(feature = "search")] SearchKeys]);
+/// ```
+///
 /// # Cost
 ///
 /// The check takes the compiler about half a millisecond per template. It takes twice that if
@@ -68,34 +80,32 @@
 /// start alike.
 #[macro_export]
 macro_rules! catalog {
-    ($(#[$attribute:meta])* $visibility:vis $name:ident = [$($keyspace:ty),* $(,)?] $(;)?) => {
-        $crate::catalog!(@checked Databases, [$(#[$attribute])* $visibility $name], [$($keyspace),*]);
+    (
+        $(#[$attribute:meta])* $visibility:vis $name:ident = [$($(#[$of:meta])* $keyspace:ty),* $(,)?] $(;)?
+    ) => {
+        $crate::catalog!(
+            @checked Databases, [$(#[$attribute])* $visibility $name], [$([$(#[$of])*] $keyspace),*], []
+        );
     };
     (
-        $(#[$attribute:meta])* $visibility:vis $name:ident = [$($keyspace:ty),* $(,)?], cluster
-        $(, together = [$($of:ident :: $field:ident),+ $(,)?])* $(,)? $(;)?
+        $(#[$attribute:meta])* $visibility:vis $name:ident = [$($(#[$of:meta])* $keyspace:ty),* $(,)?], cluster
+        $(, together = [$($(#[$only:meta])* $owner:ident :: $field:ident),+ $(,)?])* $(,)? $(;)?
     ) => {
-        $crate::catalog!(@checked Cluster, [$(#[$attribute])* $visibility $name], [$($keyspace),*]);
-        $(
-            const _: () = {
-                const TOGETHER: &[$crate::__private::TogetherEntry] = &[
-                    $((<$of as $crate::__private::Keyspace>::META, ::core::stringify!($field))),+
-                ];
-                const APART: $crate::__private::Option<$crate::__private::Message> =
-                    $crate::__private::apart(TOGETHER);
-                if $crate::__private::Option::is_some(&APART) {
-                    ::core::panic!("{}", $crate::__private::conflict_text(&APART))
-                }
-            };
-        )*
+        $crate::catalog!(
+            @checked Cluster, [$(#[$attribute])* $visibility $name], [$([$(#[$of])*] $keyspace),*],
+            [$([$([$(#[$only])*] $owner $field),+])*]
+        );
     };
     (
-        @checked $deployment:ident, [$(#[$attribute:meta])* $visibility:vis $name:ident], [$($keyspace:ty),*]
+        @checked $deployment:ident, [$(#[$attribute:meta])* $visibility:vis $name:ident],
+        [$([$(#[$of:meta])*] $keyspace:ty),*],
+        [$([$([$(#[$only:meta])*] $owner:ident $field:ident),+])*]
     ) => {
+        // All checks are inside of the static, so that its `#[cfg(..)]` covers them.
         $(#[$attribute])*
         $visibility static $name: $crate::catalog::Catalog = {
             const KEYSPACES: &[&$crate::__private::KeyspaceMeta] =
-                &[$(<$keyspace as $crate::__private::Keyspace>::META),*];
+                &[$($(#[$of])* <$keyspace as $crate::__private::Keyspace>::META),*];
             const TEMPLATES: ::core::primitive::usize = $crate::__private::count_templates(KEYSPACES);
             #[allow(long_running_const_eval, reason = "a large program has many pairs")]
             const CONFLICT: $crate::__private::Option<$crate::__private::Message> =
@@ -109,6 +119,19 @@ macro_rules! catalog {
             const _: () = if $crate::__private::Option::is_some(&CONFLICT) {
                 ::core::panic!("{}", $crate::__private::conflict_text(&CONFLICT))
             };
+            $(
+                const _: () = {
+                    const TOGETHER: &[$crate::__private::TogetherEntry] = &[$(
+                        $(#[$only])*
+                        (<$owner as $crate::__private::Keyspace>::META, ::core::stringify!($field))
+                    ),+];
+                    const APART: $crate::__private::Option<$crate::__private::Message> =
+                        $crate::__private::apart(TOGETHER);
+                    if $crate::__private::Option::is_some(&APART) {
+                        ::core::panic!("{}", $crate::__private::conflict_text(&APART))
+                    }
+                };
+            )*
             $crate::catalog::Catalog::new(KEYSPACES)
         };
     };

@@ -47,6 +47,11 @@ const fn named(message: Message, template: &TemplateMeta) -> Message {
 }
 
 const fn template_of(keyspace: &'static KeyspaceMeta, field: &str) -> Option<&'static TemplateMeta> {
+    // The macro names a field as in source code, and a template's field has no `r#`.
+    let field = match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    };
     let mut nth = 0;
     while nth < keyspace.templates.len() {
         if equal(keyspace.templates[nth].field, field) {

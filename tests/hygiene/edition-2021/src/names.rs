@@ -82,6 +82,17 @@ pub struct KeywordKeys {
     r#match: fn(r#type: String) -> Counter,
 }
 
+redis_keyspace::catalog!(
+    /// A catalog of keywords.
+    pub KEYWORDS = [KeywordKeys, #[cfg(any())] AbsentKeys, #[cfg(not(any()))] FeedKeys], cluster,
+    together = [KeywordKeys::r#type, KeywordKeys::r#match, #[cfg(any())] AbsentKeys::user]
+);
+
+redis_keyspace::catalog!(
+    #[cfg(any())]
+    pub ABSENT = [AbsentKeys], cluster, together = [AbsentKeys::user]
+);
+
 #[cfg(test)]
 mod tests {
     use redis_keyspace::catalog::Lifetime;
@@ -97,7 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn attributes_name_keywords_without_their_prefix() {
+    fn keyspaces_of_a_catalog_may_be_optional() {
+        let names: Vec<_> = KEYWORDS.keyspaces().iter().map(|keyspace| keyspace.name()).collect();
+        assert_eq!(names, ["KeywordKeys", "FeedKeys"]);
         assert_eq!(KeywordKeys::r#type("a").as_str(), "keyword:{a}");
     }
 
