@@ -86,7 +86,7 @@ checks! {
         assert!(list.expire_at(SystemTime::UNIX_EPOCH + MINUTE).await.unwrap());
         assert!(!list.exists().await.unwrap(), "it is past");
     },
-    rename: async {
+    rename of Stored: async {
         let set = Keys::set(507, 1);
         set.sadd(&1).await.unwrap();
         set.expire(MINUTE).await.unwrap();
@@ -96,14 +96,14 @@ checks! {
         let error = Keys::set(507, 2).rename(&Keys::brief(507, 1)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     },
-    rename_if_absent: async {
+    rename_if_absent of Stored: async {
         let (one, two) = (Keys::ranks(508, 1), Keys::ranks(508, 2));
         one.zadd(&1, 1.0).await.unwrap();
         two.zadd(&2, 2.0).await.unwrap();
         assert!(!one.rename_if_absent(&two).await.unwrap());
         assert!(one.rename_if_absent(&Keys::ranks(508, 3)).await.unwrap());
     },
-    copy: async {
+    copy of Stored: async {
         let (one, two) = (Keys::set(509, 1), Keys::set(509, 2));
         assert!(!one.copy(&two).await.unwrap(), "it does not exist");
         one.sadd(&1).await.unwrap();
@@ -121,7 +121,7 @@ checks! {
             assert!(error.to_string().contains(template), "{error}");
         }
     },
-    dump: async {
+    dump of Stored: async {
         let list = list(510).await;
         let dump = list.dump().await.unwrap().unwrap();
         let again = Dump::from_bytes(dump.as_bytes().to_vec());
@@ -130,7 +130,7 @@ checks! {
         assert_eq!(Keys::list(5100).lrange(..).await.unwrap(), [1, 2]);
         assert_eq!(Keys::list(5101).dump().await.unwrap(), None);
     },
-    restore: async {
+    restore of Stored: async {
         let list = list(511).await;
         list.persist().await.unwrap();
         let dump = list.dump().await.unwrap().unwrap();
@@ -184,7 +184,7 @@ checks! {
         assert!(list(516).await.touch().await.unwrap());
         assert!(!Keys::list(5160).touch().await.unwrap());
     },
-    get_range: async {
+    get_range of Bytes: async {
         let bytes = Keys::bytes(517);
         assert_eq!(bytes.get_range(..).await.unwrap(), "");
         bytes.set(b"0123456789").await.unwrap();
@@ -216,7 +216,7 @@ checks! {
         assert_eq!(bytes.get_range(..-1).await.unwrap(), "");
         assert_eq!(Keys::bytes(5170).get_range(..-1).await.unwrap(), "");
     },
-    set_range: async {
+    set_range of Bytes: async {
         let bytes = Keys::bytes(518);
         assert_eq!(bytes.set_range(2, b"").await.unwrap(), 0);
         assert!(!bytes.exists().await.unwrap());
@@ -228,7 +228,7 @@ checks! {
         assert_eq!(bytes.get().await.unwrap().unwrap(), "abxy");
         assert!(is_new(bytes.ttl().await.unwrap(), MINUTE), "an existing one keeps its lifetime");
     },
-    append: async {
+    append of Bytes: async {
         let bytes = Keys::bytes(519);
         assert_eq!(bytes.append(b"a\r\n").await.unwrap(), 3);
         assert!(is_new(bytes.ttl().await.unwrap(), HOUR));
@@ -240,7 +240,7 @@ checks! {
         bytes.append(b"a").ttl(MINUTE).await.unwrap();
         assert!(is_new(bytes.ttl().await.unwrap(), MINUTE));
     },
-    set_many: async {
+    set_many of SingleValue: async {
         let pair = |nths: [u64; 2], text| nths.map(|nth| (Keys::note(520, nth), text));
         Key::set_many(pair([1, 2], "a")).ttl(MINUTE).await.unwrap();
         assert!(is_new(Keys::note(520, 1).ttl().await.unwrap(), MINUTE));

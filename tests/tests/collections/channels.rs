@@ -23,6 +23,14 @@ checks! {
         assert_eq!(Keys::sharded(1).publish(&8).await.unwrap(), 1);
         assert_eq!(sharded.next().await.unwrap().unwrap(), Event::Message(8));
     },
+    subscribe: async {
+        let mut numbers = Keys::numbers(3).subscribe().await.unwrap();
+        Keys::numbers(3).publish(&1).await.unwrap();
+        Keys::numbers(3).publish(&2).await.unwrap();
+        for number in [1, 2] {
+            assert_eq!(numbers.next().await.unwrap().unwrap(), Event::Message(number));
+        }
+    },
     subscribers: async {
         assert_eq!(Keys::numbers(2).subscribers().await.unwrap(), 0);
         let subscribers = Keys::sharded(2).subscribers().await;

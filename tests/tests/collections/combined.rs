@@ -17,7 +17,7 @@ async fn ranked(id: u64) -> [Key<Keys, SortedSet<u64>>; 3] {
 }
 
 checks! {
-    sinter: async {
+    sinter of Set: async {
         let (one, two) = (Keys::set(15, 1), Keys::set(15, 2));
         one.sadd_many([1, 2]).await.unwrap();
         two.sadd_many([2, 3]).await.unwrap();
@@ -32,7 +32,7 @@ checks! {
         let error = Key::sinter(Vec::<Key<Keys, Set<u64>>>::new()).store(&to).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     },
-    sunion: async {
+    sunion of Set: async {
         let (one, two) = (Keys::set(16, 1), Keys::set(16, 2));
         one.sadd_many([1, 2]).await.unwrap();
         two.sadd_many([2, 3]).await.unwrap();
@@ -40,7 +40,7 @@ checks! {
         assert_eq!(Key::sunion([one.clone(), two]).store(&one).await.unwrap(), 3, "into one of them");
         assert_eq!(one.scard().await.unwrap(), 3);
     },
-    sdiff: async {
+    sdiff of Set: async {
         let (one, two) = (Keys::set(17, 1), Keys::set(17, 2));
         one.sadd_many([1, 2]).await.unwrap();
         two.sadd_many([2, 3]).await.unwrap();
@@ -49,7 +49,7 @@ checks! {
         assert_eq!(Key::sdiff([two, one]).store(&to).await.unwrap(), 1);
         assert_eq!(to.smembers().await.unwrap(), HashSet::from([3]));
     },
-    sinter_card: async {
+    sinter_card of Set: async {
         let (one, two) = (Keys::set(18, 1), Keys::set(18, 2));
         one.sadd_many([1, 2, 3]).await.unwrap();
         two.sadd_many([2, 3, 4]).await.unwrap();
@@ -64,7 +64,7 @@ checks! {
         assert_eq!(Key::sinter_card(both()).limit(u64::MAX).await.unwrap(), 2);
         assert_eq!(Key::sinter_card(Vec::<Key<Keys, Set<u64>>>::new()).await.unwrap(), 0);
     },
-    zunion: async {
+    zunion of SortedSet: async {
         let [one, two, none] = ranked(19).await;
         let all = || [one.clone(), two.clone(), none.clone()];
         assert_eq!(Key::zunion(all()).await.unwrap(), [1, 2, 3]);
@@ -84,7 +84,7 @@ checks! {
         assert_eq!(weighted.store(&to).await.unwrap(), 3);
         assert_eq!(to.zrange(..).with_scores().await.unwrap(), [(1, 1.0), (2, 2.0), (3, 60.0)]);
     },
-    zinter: async {
+    zinter of SortedSet: async {
         let [one, two, none] = ranked(20).await;
         assert_eq!(Key::zinter([one.clone(), two.clone()]).with_scores().await.unwrap(), [(2, 22.0)]);
         assert_eq!(Key::zinter([one.clone(), none.clone()]).await.unwrap(), [0; 0]);
@@ -94,7 +94,7 @@ checks! {
         assert_eq!(Key::zinter([one, none]).store(&to).await.unwrap(), 0);
         assert!(!to.exists().await.unwrap());
     },
-    zdiff: async {
+    zdiff of SortedSet: async {
         let [one, two, none] = ranked(21).await;
         assert_eq!(Key::zdiff([one.clone(), two.clone()]).with_scores().await.unwrap(), [(1, 1.0)]);
         assert_eq!(Key::zdiff([one.clone(), none.clone()]).await.unwrap(), [1, 2]);
@@ -103,7 +103,7 @@ checks! {
         assert_eq!(Key::zdiff([two, one.clone()]).store(&one).await.unwrap(), 1);
         assert_eq!(one.zrange(..).with_scores().await.unwrap(), [(3, 30.0)]);
     },
-    zinter_card: async {
+    zinter_card of SortedSet: async {
         let [one, two, none] = ranked(22).await;
         let counted = Key::zinter_card([one.clone(), two.clone()]).await;
         if !is_available(&counted, &["ZINTERCARD"]).await {
@@ -113,7 +113,7 @@ checks! {
         assert_eq!(Key::zinter_card([one.clone(), one.clone()]).limit(1).await.unwrap(), 1);
         assert_eq!(Key::zinter_card([one, none]).await.unwrap(), 0);
     },
-    lmpop: async {
+    lmpop of List: async {
         let [one, two] = [1, 2].map(|nth| Keys::forever(23, nth));
         let both = || [one.clone(), two.clone()];
         let taken = Key::lmpop(both(), ListEnd::Left).await;
@@ -133,7 +133,7 @@ checks! {
         assert_eq!(list.lrange(..).await.unwrap(), [3], "the key can be used");
         assert_eq!(Key::lmpop(Vec::<Key<Keys, List<u64>>>::new(), ListEnd::Left).await.unwrap(), None);
     },
-    zmpop: async {
+    zmpop of SortedSet: async {
         let [one, two, none] = ranked(24).await;
         let all = || [none.clone(), one.clone(), two.clone()];
         let taken = Key::zmpop(all(), Extreme::Max).await;

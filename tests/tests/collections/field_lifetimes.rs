@@ -109,7 +109,7 @@ checks! {
         assert_eq!(map.hget_del(["b"]).await.unwrap(), [Some(2)]);
         assert!(!map.exists().await.unwrap());
     },
-    expire_field: async {
+    expire_field of Record: async {
         let session_key = Keys::session(48);
         assert_eq!(session_key.expire_field(Session::CODE, HOUR).await.unwrap(), FieldExpiry::NoField);
         session_key.set(Session::CODE, &5).await.unwrap();
@@ -122,13 +122,13 @@ checks! {
         session_key.set(Session::CODE, &6).await.unwrap();
         assert_eq!(session_key.field_ttl(Session::CODE).await.unwrap(), Ttl::NoExpiry);
     },
-    expire_field_at: async {
+    expire_field_at of Record: async {
         let session_key = Keys::session(49);
         session_key.set(Session::CODE, &5).await.unwrap();
         assert_eq!(session_key.expire_field_at(Session::CODE, end()).await.unwrap(), FieldExpiry::Set);
         assert_eq!(session_key.field_expire_time(Session::CODE).await.unwrap(), Some(end()));
     },
-    field_ttl: async {
+    field_ttl of Record: async {
         let session_key = Keys::session(50);
         assert_eq!(session_key.field_ttl(Session::TOKEN).await.unwrap(), Ttl::NoKey);
         // Every write of the field sets the declared lifetime, whichever writes it.
@@ -154,14 +154,14 @@ checks! {
         assert_eq!(session_key.field_ttl(Session::TOKEN).await.unwrap(), Ttl::NoKey);
         assert!(is_new(session_key.ttl().await.unwrap(), HOUR), "that of the key is another one");
     },
-    field_expire_time: async {
+    field_expire_time of Record: async {
         let session_key = Keys::session(51);
         assert_eq!(session_key.field_expire_time(Session::TOKEN).await.unwrap(), None);
         session_key.save(&session()).await.unwrap();
         assert!(session_key.field_expire_time(Session::TOKEN).await.unwrap() > Some(SystemTime::now()));
         assert_eq!(session_key.field_expire_time(Session::CODE).await.unwrap(), None);
     },
-    persist_field: async {
+    persist_field of Record: async {
         let session_key = Keys::session(52);
         assert_eq!(session_key.persist_field(Session::TOKEN).await.unwrap(), FieldPersist::NoField);
         session_key.save(&session()).await.unwrap();

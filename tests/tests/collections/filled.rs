@@ -15,6 +15,7 @@ pub(crate) struct FilledKeys {
     record: fn(id: u64) -> Record<Sparse>,
     #[key("map:{id}", hash_tag = id, fills = true)]
     map: fn(id: u64) -> Hash<Text, u64>,
+    text: fn(id: u64) -> Text,
 }
 
 fn both() -> HashSet<u64> {
@@ -26,6 +27,9 @@ checks! {
         assert_eq!(FilledKeys::set(1).get_or_set(|| async { both() }).await.unwrap(), both());
         assert_eq!(FilledKeys::set(1).smembers().await.unwrap(), both());
         assert_eq!(FilledKeys::set(1).get_or_set(|| async { unreachable!() }).await.unwrap(), both());
+        let text = FilledKeys::text(1);
+        assert_eq!(text.get_or_set(|| async { "a".to_owned() }).await.unwrap(), "a");
+        assert_eq!(text.get_or_set(|| async { unreachable!() }).await.unwrap(), "a");
     },
     try_get_or_set: async {
         FilledKeys::set(2).try_get_or_set(|| async { Err("no") }).await.unwrap_err();
@@ -45,7 +49,7 @@ checks! {
         assert_eq!(key.try_get_or_set_optional(|| async { Ok::<_, ()>(Some(HashSet::new())) }).await.unwrap(), None);
         assert_eq!(key.try_get_or_set_optional(|| async { Ok::<_, ()>(Some(both())) }).await.unwrap(), Some(both()));
     },
-    hget_or_set_many: async {
+    hget_or_set_many of Hash: async {
         let key = FilledKeys::map(1);
         key.hset("a", &1).await.unwrap();
         let load = |missing: Vec<String>| async move {
@@ -56,7 +60,7 @@ checks! {
         assert_eq!(key.hget_or_set_many(fields, load).await.unwrap(), [Some(2), Some(1), None]);
         assert_eq!(key.hget_many(["a", "b"]).await.unwrap(), [Some(1), Some(2)]);
     },
-    try_hget_or_set_many: async {
+    try_hget_or_set_many of Hash: async {
         let key = FilledKeys::map(2);
         let fails = |_| async { Err::<Vec<(String, u64)>, _>("no") };
         key.try_hget_or_set_many(["a".to_owned()], fails).await.unwrap_err();

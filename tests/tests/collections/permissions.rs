@@ -4,11 +4,14 @@ use redis_keyspace::{Redis, catalog};
 use redis_keyspace_tests::{PATIENCE, RealServer, require_in_scripts, unique_namespace, within};
 
 use crate::Keys;
+use crate::coordinated::CoordinatedKeys;
+use crate::counters::CounterKeys;
 use crate::filled::FilledKeys;
 use crate::table::check_all;
+use crate::values::ValueKeys;
 use crate::workers::Jobs;
 
-catalog!(CATALOG = [Keys, FilledKeys, Jobs]);
+catalog!(CATALOG = [Keys, FilledKeys, Jobs, ValueKeys, CounterKeys, CoordinatedKeys]);
 
 #[test]
 fn a_user_with_the_rules_of_the_catalog_can_run_every_operation() {

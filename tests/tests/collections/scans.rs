@@ -12,7 +12,7 @@ use crate::Keys;
 const MANY: u64 = 3000;
 
 checks! {
-    hscan: async {
+    hscan of Hash: async {
         let sums = Keys::sums(61);
         let mut scan = sums.hscan();
         assert!(scan.next().await.is_none() && scan.next().await.is_none());
@@ -37,7 +37,7 @@ checks! {
         assert_eq!(map.hscan().next().await.unwrap().unwrap(), ("a".to_owned(), 1));
         assert_eq!(map.hscan().fields_only().next().await.unwrap().unwrap(), "a");
     },
-    sscan: async {
+    sscan of Set: async {
         let set = Keys::set(62, 0);
         set.sadd_many(0..MANY).await.unwrap();
         let mut found = BTreeSet::new();
@@ -54,7 +54,7 @@ checks! {
         }
         assert!(count >= MANY);
     },
-    zscan: async {
+    zscan of SortedSet: async {
         let scores = Keys::scores(63);
         let expected: Vec<(u64, f64)> = (0..2000_u32).map(|nth| (nth.into(), f64::from(nth) / 8.0)).collect();
         scores.zadd_many(expected.clone()).await.unwrap();

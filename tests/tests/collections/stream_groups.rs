@@ -119,7 +119,7 @@ checks! {
         assert_eq!(group.key().xlen().await.unwrap(), 3);
         assert_eq!(group.key().group("absent").ack([at(1)]).await.unwrap(), 0);
     },
-    delete: async {
+    delete of XAck: async {
         let group = group(49, &[1, 2, 3]).await;
         group.read("one").count(2).await.unwrap();
         assert_eq!(group.ack([at(1), at(3)]).delete().await.unwrap(), 1, "one was pending");
