@@ -18,6 +18,16 @@ use super::traits::Kind;
 ///     user: fn(id: u64) -> Group,
 /// }
 /// ```
+///
+/// # Operations
+///
+/// | | |
+/// | --- | --- |
+/// | join | [`member`] |
+/// | invalidate all members | [`invalidate`] |
+///
+/// [`member`]: crate::Key::member
+/// [`invalidate`]: crate::Key::invalidate
 #[derive(Debug)]
 pub struct Group(());
 

@@ -20,6 +20,18 @@ use super::traits::Kind;
 ///     lock: fn(job: &str) -> Lock,
 /// }
 /// ```
+///
+/// # Operations
+///
+/// | | |
+/// | --- | --- |
+/// | acquire | [`try_lock`], [`lock`], [`with_lock`] |
+/// | read | [`is_locked`] |
+///
+/// [`try_lock`]: crate::Key::try_lock
+/// [`lock`]: crate::Key::lock
+/// [`with_lock`]: crate::Key::with_lock
+/// [`is_locked`]: crate::Key::is_locked
 #[derive(Debug)]
 pub struct Lock(());
 

@@ -42,6 +42,17 @@ use super::traits::{Kind, SingleValue};
 /// - a failover of the server loses the key.
 ///
 /// If the work must never happen twice, the work itself must detect a repetition.
+///
+/// # Operations
+///
+/// | | |
+/// | --- | --- |
+/// | run the work | [`run`], [`try_run`] |
+/// | read | [`result`] |
+///
+/// [`run`]: crate::Key::run
+/// [`try_run`]: crate::Key::try_run
+/// [`result`]: crate::Key::result
 pub struct Once<V>(PhantomData<fn() -> V>);
 
 impl<V> fmt::Debug for Once<V> {

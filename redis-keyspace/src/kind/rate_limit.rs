@@ -25,6 +25,17 @@ use super::traits::Kind;
 /// `RateLimit` recovers steadily, by the [generic cell rate algorithm](Gcra).
 /// `RateLimit<FixedWindow>` counts in [fixed windows](FixedWindow). The algorithm is part of the
 /// declared kind, because two algorithms on one key would destroy each other's state.
+///
+/// # Operations
+///
+/// | | |
+/// | --- | --- |
+/// | take | [`check`], [`allow_at_most`] |
+/// | read | [`peek`] |
+///
+/// [`check`]: crate::Key::check
+/// [`allow_at_most`]: crate::Key::allow_at_most
+/// [`peek`]: crate::Key::peek
 pub struct RateLimit<A = Gcra>(PhantomData<fn() -> A>);
 
 impl<A> fmt::Debug for RateLimit<A> {

@@ -4,6 +4,51 @@ use super::error::{DecodeError, EncodeError};
 use super::traits::{Kind, SingleValue};
 
 /// A UTF-8 string, stored unchanged. Read as `String`, written from `&str`.
+///
+/// ```
+/// use redis_keyspace::{Keyspace, Redis, Text};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "page", ttl = "1d")]
+/// struct PageKeys {
+///     title: fn(id: u64) -> Text,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// let title = PageKeys::title(7);
+/// title.set("A page").await?;
+/// title.update(|title| title.push_str(" on Redis")).await?;
+/// assert_eq!(title.get().await?.as_deref(), Some("A page on Redis"));
+/// # Ok(()) }).await }
+/// ```
+///
+/// # Operations
+///
+/// | | |
+/// | --- | --- |
+/// | read | [`get`], [`get_ex`], [`strlen`], [`get_many`] |
+/// | write | [`set`], [`set_many`], [`get_set`], [`get_del`] |
+/// | change atomically | [`update`], [`update_or_insert`], [`update_with`] |
+/// | cached | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`], [`get_or_set_many`], [`try_get_or_set_many`] |
+///
+/// [`get`]: crate::Key::get
+/// [`get_ex`]: crate::Key::get_ex
+/// [`strlen`]: crate::Key::strlen
+/// [`get_many`]: crate::Key::get_many
+/// [`set`]: crate::Key::set
+/// [`set_many`]: crate::Key::set_many
+/// [`get_set`]: crate::Key::get_set
+/// [`get_del`]: crate::Key::get_del
+/// [`update`]: crate::Key::update
+/// [`update_or_insert`]: crate::Key::update_or_insert
+/// [`update_with`]: crate::Key::update_with
+/// [`get_or_set`]: crate::Key::get_or_set
+/// [`try_get_or_set`]: crate::Key::try_get_or_set
+/// [`get_or_set_optional`]: crate::Key::get_or_set_optional
+/// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
+/// [`get_or_set_many`]: crate::Key::get_or_set_many
+/// [`try_get_or_set_many`]: crate::Key::try_get_or_set_many
 #[derive(Debug)]
 pub struct Text(());
 
@@ -43,6 +88,55 @@ fn not_utf8(error: std::str::Utf8Error) -> DecodeError {
 }
 
 /// Bytes, stored unchanged. Read as [`bytes::Bytes`], written from `&[u8]`.
+///
+/// ```
+/// use redis_keyspace::{Bytes, Keyspace, Redis};
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "image", ttl = "1d")]
+/// struct ImageKeys {
+///     thumbnail: fn(id: u64) -> Bytes,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// let thumbnail = ImageKeys::thumbnail(7);
+/// thumbnail.set(&[0xff, 0xd8]).await?;
+/// assert_eq!(thumbnail.append(&[0xff, 0xe0]).await?, 4);
+/// assert_eq!(thumbnail.get_range(2..).await?, &[0xff, 0xe0][..]);
+/// # Ok(()) }).await }
+/// ```
+///
+/// # Operations
+///
+/// | | |
+/// | --- | --- |
+/// | read | [`get`], [`get_ex`], [`strlen`], [`get_many`] |
+/// | write | [`set`], [`set_many`], [`get_set`], [`get_del`] |
+/// | change atomically | [`update`], [`update_or_insert`], [`update_with`] |
+/// | cached | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`], [`get_or_set_many`], [`try_get_or_set_many`] |
+/// | parts | [`get_range`], [`set_range`], [`append`] |
+///
+/// [`get`]: crate::Key::get
+/// [`get_ex`]: crate::Key::get_ex
+/// [`strlen`]: crate::Key::strlen
+/// [`get_many`]: crate::Key::get_many
+/// [`set`]: crate::Key::set
+/// [`set_many`]: crate::Key::set_many
+/// [`get_set`]: crate::Key::get_set
+/// [`get_del`]: crate::Key::get_del
+/// [`update`]: crate::Key::update
+/// [`update_or_insert`]: crate::Key::update_or_insert
+/// [`update_with`]: crate::Key::update_with
+/// [`get_or_set`]: crate::Key::get_or_set
+/// [`try_get_or_set`]: crate::Key::try_get_or_set
+/// [`get_or_set_optional`]: crate::Key::get_or_set_optional
+/// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
+/// [`get_or_set_many`]: crate::Key::get_or_set_many
+/// [`try_get_or_set_many`]: crate::Key::try_get_or_set_many
+/// [`get_range`]: crate::Key::get_range
+/// [`set_range`]: crate::Key::set_range
+/// [`append`]: crate::Key::append
 #[derive(Debug)]
 pub struct Bytes(());
 

@@ -17,6 +17,7 @@ mod filled;
 mod geo;
 mod hashes;
 mod hyperloglogs;
+mod kind_pages;
 mod lifetimes;
 mod limits;
 mod lists;

@@ -36,7 +36,7 @@ use crate::kind::{Kind, Layout, Stored};
 /// | single bits | [`set_bit`], [`get_bit`] |
 /// | read | [`bit_count`], [`bit_count_in_bytes`], [`bit_pos`], [`bit_pos_in_bytes`] |
 /// | integers | [`bit_field`] |
-/// | combine | [`bit_and`], [`bit_or`], [`bit_xor`], [`bit_not`], each with `.store(&key)` |
+/// | combine | [`bit_and`], [`bit_or`], [`bit_xor`], [`bit_not`], each with [`.store(&key)`](crate::command::BitOp::store) |
 ///
 /// [`set_bit`]: crate::Key::set_bit
 /// [`get_bit`]: crate::Key::get_bit

@@ -47,7 +47,8 @@ use crate::kind::{Kind, Layout, SingleValue, Stored};
 /// | add | [`geo_add`], [`geo_add_many`] |
 /// | remove | [`geo_remove`], [`geo_remove_many`] |
 /// | read | [`geo_pos`], [`geo_dist`], [`geo_hash`], [`geo_len`] |
-/// | search | [`geo_search`], [`geo_search_polygon`], each also with [`.store(&key)`](crate::command::GeoSearch::store) |
+/// | search | [`geo_search`], [`geo_search_polygon`] |
+/// | keep what a search finds | [`store`] as a geo set, [`store_distances`] as a [`SortedSet`](super::SortedSet) |
 ///
 /// [`geo_add`]: crate::Key::geo_add
 /// [`geo_add_many`]: crate::Key::geo_add_many
@@ -59,6 +60,8 @@ use crate::kind::{Kind, Layout, SingleValue, Stored};
 /// [`geo_len`]: crate::Key::geo_len
 /// [`geo_search`]: crate::Key::geo_search
 /// [`geo_search_polygon`]: crate::Key::geo_search_polygon
+/// [`store`]: crate::command::GeoSearch::store
+/// [`store_distances`]: crate::command::GeoSearch::store_distances
 ///
 /// # Type
 ///

@@ -34,6 +34,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | --- | --- |
 /// | add | [`lpush`], [`rpush`], [`lpush_many`], [`rpush_many`], [`linsert_before`], [`linsert_after`], [`lset`] |
 /// | take | [`lpop`], [`rpop`], [`lpop_many`], [`rpop_many`], [`lmove`], [`lmpop`] |
+/// | wait for an element | [`lpop`], [`rpop`] and [`lmove`] with [`block`](crate::command::Pop::block), [`lmpop`] with [`block`](crate::command::MultiPop::block) |
 /// | read | [`lrange`], [`lindex`], [`llen`], [`lpos`] |
 /// | remove | [`lrem`], [`ltrim`]; [`lpush`] and [`rpush`] with [`trim_to`](crate::command::Push::trim_to) |
 /// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; see [caching](crate::guide::caching#collections) |
@@ -57,7 +58,6 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`lpos`]: crate::Key::lpos
 /// [`lrem`]: crate::Key::lrem
 /// [`ltrim`]: crate::Key::ltrim
-/// [`trim_to`]: crate::command::Push::trim_to
 /// [`get_or_set`]: crate::Key::get_or_set
 /// [`try_get_or_set`]: crate::Key::try_get_or_set
 /// [`get_or_set_optional`]: crate::Key::get_or_set_optional

@@ -60,7 +60,6 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`sunion`]: crate::Key::sunion
 /// [`sdiff`]: crate::Key::sdiff
 /// [`sinter_card`]: crate::Key::sinter_card
-/// [`store`]: crate::command::SetCombine::store
 /// [`get_or_set`]: crate::Key::get_or_set
 /// [`try_get_or_set`]: crate::Key::try_get_or_set
 /// [`get_or_set_optional`]: crate::Key::get_or_set_optional

@@ -39,7 +39,8 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | remove | [`zrem`], [`zrem_many`], [`zrem_range`], [`zrem_range_by_score`], [`zrem_range_by_lex`], [`zpop_min`], [`zpop_max`], [`zpop_min_many`], [`zpop_max_many`], [`zmpop`]; [`zadd`] with [`keep_top`](crate::command::ZAdd::keep_top) |
 /// | read | [`zrange`], [`zrange_by_score`], [`zrange_by_lex`], [`zscore`], [`zscores`], [`zrank`], [`zcard`], [`zcount`], [`zlex_count`], [`zrandmember`], [`zrandmembers`] |
 /// | rankings | [`zaround`], [`zpage`]; [`zrank`] with [`with_score`](crate::command::ZRank::with_score) |
-/// | combine | [`zunion`], [`zinter`], [`zdiff`], [`zinter_card`]; [`store`](crate::command::ZCombine::store) keeps the result, also of [`zrange`] |
+/// | combine | [`zunion`], [`zinter`], [`zdiff`], [`zinter_card`]; [`store`](crate::command::ZCombine::store) keeps the result; that of [`zrange`]: [`store`](crate::command::ZRange::store) |
+/// | wait for a member | [`zpop_min`] and [`zpop_max`] with [`block`](crate::command::Pop::block), [`zmpop`] with [`block`](crate::command::MultiPop::block) |
 /// | large sorted sets | [`zscan`] |
 /// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; see [caching](crate::guide::caching#collections) |
 ///
@@ -75,7 +76,6 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`zinter`]: crate::Key::zinter
 /// [`zdiff`]: crate::Key::zdiff
 /// [`zinter_card`]: crate::Key::zinter_card
-/// [`store`]: crate::command::ZCombine::store
 /// [`zscan`]: crate::Key::zscan
 /// [`get_or_set`]: crate::Key::get_or_set
 /// [`try_get_or_set`]: crate::Key::try_get_or_set

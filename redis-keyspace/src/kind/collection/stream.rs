@@ -55,10 +55,12 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | add | [`xadd`] |
 /// | read | [`xrange`], [`xread`], [`xread_many`], [`tail`], [`xlen`], [`xinfo`] |
 /// | remove | [`xdel`], [`xtrim`] |
-/// | groups | [`group`], [`groups`] |
-///
-/// The operations of a group are those of [`ConsumerGroup`]: `create`, `read`, `ack`, `claim`, and
-/// others.
+/// | wait for entries | [`xread`], [`xread_many`] and [`read`] with `block`: [one stream](crate::command::XRead::block), [several](crate::command::XReadMany::block), [a group](crate::command::XReadGroup::block) |
+/// | groups | [`group`], which returns a [`ConsumerGroup`]; [`groups`] |
+/// | of a group: set up | [`create`], [`set_id`], [`destroy`], [`name`], [`key`] |
+/// | of a group: entries | [`read`], [`ack`], [`ack`] with [`delete`], [`pending`], [`pending_entries`], [`claim`], [`auto_claim`] |
+/// | of a group: consumers | [`consumers`], [`create_consumer`], [`delete_consumer`] |
+/// | of a group: a loop that runs jobs | [`worker`]; see [workers](crate::worker) |
 ///
 /// [`xadd`]: crate::Key::xadd
 /// [`xrange`]: crate::Key::xrange
@@ -72,6 +74,22 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// [`group`]: crate::Key::group
 /// [`groups`]: crate::Key::groups
 /// [`ConsumerGroup`]: crate::stream::ConsumerGroup
+/// [`create`]: crate::stream::ConsumerGroup::create
+/// [`set_id`]: crate::stream::ConsumerGroup::set_id
+/// [`destroy`]: crate::stream::ConsumerGroup::destroy
+/// [`read`]: crate::stream::ConsumerGroup::read
+/// [`ack`]: crate::stream::ConsumerGroup::ack
+/// [`pending`]: crate::stream::ConsumerGroup::pending
+/// [`pending_entries`]: crate::stream::ConsumerGroup::pending_entries
+/// [`claim`]: crate::stream::ConsumerGroup::claim
+/// [`auto_claim`]: crate::stream::ConsumerGroup::auto_claim
+/// [`consumers`]: crate::stream::ConsumerGroup::consumers
+/// [`create_consumer`]: crate::stream::ConsumerGroup::create_consumer
+/// [`delete_consumer`]: crate::stream::ConsumerGroup::delete_consumer
+/// [`name`]: crate::stream::ConsumerGroup::name
+/// [`key`]: crate::stream::ConsumerGroup::key
+/// [`worker`]: crate::stream::ConsumerGroup::worker
+/// [`delete`]: crate::command::XAck::delete
 ///
 /// # Trimming
 ///

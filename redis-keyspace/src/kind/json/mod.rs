@@ -65,6 +65,60 @@ use super::traits::{Kind, SingleValue};
 ///   fails;
 /// - an `f32` in a field that another program reads as `f64`: it is written with the digits of an
 ///   `f32`.
+///
+/// ```
+/// use redis_keyspace::{Json, Keyspace, Redis};
+///
+/// #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+/// struct Cart {
+///     items: Vec<String>,
+/// }
+///
+/// #[derive(Keyspace)]
+/// #[keyspace(prefix = "cart", ttl = "1h")]
+/// struct CartKeys {
+///     user: fn(id: u64) -> Json<Cart>,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+/// # Redis::embedded().scope(async {
+/// let cart = CartKeys::user(7);
+/// cart.set(&Cart { items: vec!["lamp".into()] }).await?;
+/// cart.update(|cart| cart.items.push("desk".into())).await?;
+/// assert_eq!(cart.get().await?.unwrap().items, ["lamp", "desk"]);
+/// # Ok(()) }).await }
+/// ```
+///
+/// # Operations
+///
+/// | | |
+/// | --- | --- |
+/// | read | [`get`], [`get_ex`], [`strlen`], [`get_many`] |
+/// | write | [`set`], [`set_many`], [`get_set`], [`get_del`] |
+/// | change atomically | [`update`], [`update_or_insert`], [`update_with`] |
+/// | cached | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`], [`get_or_set_many`], [`try_get_or_set_many`] |
+/// | by other names | [`get_json`], [`set_json`], [`get_or_set_json`] |
+///
+/// [`get`]: crate::Key::get
+/// [`get_ex`]: crate::Key::get_ex
+/// [`strlen`]: crate::Key::strlen
+/// [`get_many`]: crate::Key::get_many
+/// [`set`]: crate::Key::set
+/// [`set_many`]: crate::Key::set_many
+/// [`get_set`]: crate::Key::get_set
+/// [`get_del`]: crate::Key::get_del
+/// [`update`]: crate::Key::update
+/// [`update_or_insert`]: crate::Key::update_or_insert
+/// [`update_with`]: crate::Key::update_with
+/// [`get_or_set`]: crate::Key::get_or_set
+/// [`try_get_or_set`]: crate::Key::try_get_or_set
+/// [`get_or_set_optional`]: crate::Key::get_or_set_optional
+/// [`try_get_or_set_optional`]: crate::Key::try_get_or_set_optional
+/// [`get_or_set_many`]: crate::Key::get_or_set_many
+/// [`try_get_or_set_many`]: crate::Key::try_get_or_set_many
+/// [`get_json`]: crate::Key::get_json
+/// [`set_json`]: crate::Key::set_json
+/// [`get_or_set_json`]: crate::Key::get_or_set_json
 pub struct Json<T>(PhantomData<fn() -> T>);
 
 /// Encodes any value as JSON.
