@@ -22,6 +22,7 @@ mod lifetimes;
 mod limits;
 mod lists;
 mod lost_replies;
+mod patterns;
 mod permissions;
 mod promised_results;
 mod rankings;
