@@ -17,6 +17,8 @@ use redis_keyspace::{
 use redis_keyspace_embedded::{ScriptContext, Server};
 use redis_keyspace_tests::{CommandLog, PATIENCE, within};
 
+use crate::server_commands::{GUIDE, Listed};
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[derive(Keyspace)]
@@ -297,18 +299,13 @@ fn the_methods_send_the_commands() {
     });
 }
 
-/// Each command stands in the tables of the guide.
+/// Each command of the survey is in the tables of the guide.
 #[test]
 fn the_guide_lists_the_commands() {
-    let guide = include_str!("../../../redis-keyspace/src/guide/commands.md");
-    let is_listed = |command: &str| {
-        guide.lines().filter(|line| line.starts_with('|')).any(|line| {
-            line.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).any(|word| word == command)
-        })
-    };
     let commands = TYPED.iter().map(|entry| entry.commands);
+    let listed = Listed::of(GUIDE.lines());
     for command in commands.flat_map(|commands| commands.split(", ")).filter(|command| *command != "..") {
         let name = command.split(' ').next().unwrap_or(command);
-        assert!(is_listed(name), "{name}");
+        assert!(listed.has(name), "{name}");
     }
 }

@@ -30,6 +30,7 @@ mod record_fields;
 mod record_updates;
 mod records;
 mod scans;
+mod server_commands;
 mod sets;
 mod sorted_sets;
 mod source;
