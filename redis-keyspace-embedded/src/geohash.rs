@@ -155,31 +155,49 @@ fn gather(bits: u64) -> u64 {
 }
 
 /// The area of a search. Lengths are in meters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Shape {
-    Circle { radius: f64 },
-    Rectangle { width: f64, height: f64 },
+    Circle {
+        radius: f64,
+    },
+    Rectangle {
+        width: f64,
+        height: f64,
+    },
+    /// The corners in order. The last one is connected with the first one.
+    Polygon {
+        corners: Vec<Position>,
+    },
 }
 
 impl Shape {
     /// Returns the distance of a position from the center, or `None` if it is outside.
-    pub(crate) fn distance_within(self, center: Position, position: Position) -> Option<f64> {
+    pub(crate) fn distance_within(&self, center: Position, position: Position) -> Option<f64> {
         match self {
-            Self::Circle { radius } => Some(center.distance(position)).filter(|distance| *distance <= radius),
+            Self::Circle { radius } => Some(center.distance(position)).filter(|distance| distance <= radius),
             Self::Rectangle { width, height } => {
                 let same_row = Position { longitude: center.longitude, ..position };
                 let is_inside = position.latitude_distance(center) <= height / 2.0
                     && position.distance(same_row) <= width / 2.0;
                 is_inside.then(|| center.distance(position))
             }
+            Self::Polygon { corners } => is_in_polygon(corners, position).then(|| center.distance(position)),
         }
     }
 
     /// Returns ranges of scores that cover the shape, each from the first to below the second. The
     /// order is that of a real server, because it decides the order of unsorted results.
-    pub(crate) fn score_ranges(self, center: Position) -> Vec<[f64; 2]> {
-        let bounds = self.bounds(center);
-        let mut step = self.step(center);
+    pub(crate) fn score_ranges(&self, center: Position) -> Vec<[f64; 2]> {
+        let (mut step, bounds) = match self {
+            Self::Circle { radius } => (step(*radius, center), Bounds::around(center, *radius, *radius)),
+            Self::Rectangle { width, height } => {
+                let (width, height) = (width / 2.0, height / 2.0);
+                let radius = (width * width + height * height).sqrt();
+                (step(radius, center), Bounds::around(center, width, height))
+            }
+            // All of them: an edge can be farther from the center than the corners.
+            Self::Polygon { .. } => return vec![[0.0, (1_u64 << (2 * SCORE_STEP)) as f64]],
+        };
         let cell = |step| Cell::around(center, step, MAX_LATITUDE);
         if step > 1 && !bounds.are_within_neighbors(cell(step)) {
             step -= 1;
@@ -206,48 +224,48 @@ impl Shape {
         }
         cells.into_iter().map(Cell::scores).collect()
     }
+}
 
-    fn bounds(self, center: Position) -> Bounds {
-        let (height, width) = match self {
-            Self::Circle { radius } => (radius, radius),
-            Self::Rectangle { width, height } => (height / 2.0, width / 2.0),
-        };
-        // `to_degrees` multiplies, and rounds differently.
-        let by_latitude = height / EARTH_RADIUS / RADIANS_PER_DEGREE;
-        let by_longitude =
-            |latitude: f64| width / EARTH_RADIUS / latitude.to_radians().cos() / RADIANS_PER_DEGREE;
-        let Position { longitude, latitude } = center;
-        // The edge that is nearer to a pole.
-        let edge = if latitude < 0.0 { latitude - by_latitude } else { latitude + by_latitude };
-        let by_longitude = by_longitude(edge);
-        Bounds {
-            longitude: [longitude - by_longitude, longitude + by_longitude],
-            latitude: [latitude - by_latitude, latitude + by_latitude],
-        }
-    }
+/// Whether a line from the position to the east crosses the edges an odd number of times. Edges are
+/// straight lines on the map.
+fn is_in_polygon(corners: &[Position], position: Position) -> bool {
+    let Position { longitude, latitude } = position;
+    let starts = corners.iter().cycle().skip(corners.len().saturating_sub(1));
+    let crossed = corners.iter().zip(starts).filter(|(end, start)| {
+        let is_between = (end.latitude > latitude) != (start.latitude > latitude);
+        let part = (latitude - end.latitude) / (start.latitude - end.latitude);
+        is_between && longitude < (start.longitude - end.longitude) * part + end.longitude
+    });
+    crossed.count() % 2 == 1
+}
 
-    /// Returns a step at which a cell and its neighbors mostly cover the shape.
-    fn step(self, center: Position) -> u32 {
-        let mut radius = match self {
-            Self::Circle { radius } => radius,
-            Self::Rectangle { width, height } => {
-                let (width, height) = (width / 2.0, height / 2.0);
-                (width * width + height * height).sqrt()
-            }
-        };
-        if radius == 0.0 {
-            return SCORE_STEP;
-        }
-        let mut step = 1_u32;
-        while radius < MERCATOR_MAX {
-            radius *= 2.0;
-            step += 1;
-        }
-        let latitude = center.latitude.abs();
-        // Cells are narrower near the poles.
-        let surplus = 2 + u32::from(latitude > 66.0) + u32::from(latitude > 80.0);
-        step.saturating_sub(surplus).clamp(1, SCORE_STEP)
+/// Returns the center of positions on the sphere.
+pub(crate) fn center_of(positions: &[Position]) -> Position {
+    let sums = positions.iter().fold([0.0; 3], |[x, y, z], position| {
+        let (longitude, latitude) = (position.longitude.to_radians(), position.latitude.to_radians());
+        let plane = latitude.cos();
+        [x + plane * longitude.cos(), y + plane * longitude.sin(), z + latitude.sin()]
+    });
+    let [x, y, z] = sums.map(|sum| sum / positions.len() as f64);
+    let longitude = y.atan2(x).to_degrees();
+    let latitude = z.atan2((x * x + y * y).sqrt()).to_degrees();
+    Position { longitude, latitude }
+}
+
+/// Returns a step at which a cell and its neighbors mostly cover a circle.
+fn step(mut radius: f64, center: Position) -> u32 {
+    if radius == 0.0 {
+        return SCORE_STEP;
     }
+    let mut step = 1_u32;
+    while radius < MERCATOR_MAX {
+        radius *= 2.0;
+        step += 1;
+    }
+    let latitude = center.latitude.abs();
+    // Cells are narrower near the poles.
+    let surplus = 2 + u32::from(latitude > 66.0) + u32::from(latitude > 80.0);
+    step.saturating_sub(surplus).clamp(1, SCORE_STEP)
 }
 
 /// The rectangle around a shape.
@@ -257,6 +275,22 @@ struct Bounds {
 }
 
 impl Bounds {
+    /// Returns the bounds of a rectangle. The lengths are those from its center to its edges.
+    fn around(center: Position, width: f64, height: f64) -> Self {
+        // `to_degrees` multiplies, and rounds differently.
+        let by_latitude = height / EARTH_RADIUS / RADIANS_PER_DEGREE;
+        let by_longitude =
+            |latitude: f64| width / EARTH_RADIUS / latitude.to_radians().cos() / RADIANS_PER_DEGREE;
+        let Position { longitude, latitude } = center;
+        // The edge that is nearer to a pole.
+        let edge = if latitude < 0.0 { latitude - by_latitude } else { latitude + by_latitude };
+        let by_longitude = by_longitude(edge);
+        Self {
+            longitude: [longitude - by_longitude, longitude + by_longitude],
+            latitude: [latitude - by_latitude, latitude + by_latitude],
+        }
+    }
+
     fn are_within_neighbors(&self, cell: Cell) -> bool {
         let [north, south, east, west] =
             [(0, 1), (0, -1), (1, 0), (-1, 0)].map(|(east, north)| cell.neighbor(east, north).area());

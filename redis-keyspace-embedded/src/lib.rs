@@ -44,7 +44,8 @@
 //!   streams, the everyday ones for strings, transactions, and channels with patterns and shards.
 //!   ACL rules are not supported. An unknown command gets the same error as on a real server.
 //! * It has DELEX and the option IFEQ of SET, as Redis 8.4, but not the conditions IFNE, IFDEQ and
-//!   IFDNE.
+//!   IFDNE. It has DELIFEQ and the option BYPOLYGON of GEOSEARCH, as Valkey 9.0. Members that
+//!   BYPOLYGON finds are in the order of their scores, unless the search sorts them.
 //! * The lifetimes of hash fields (HEXPIRE, HTTL, HSETEX and so on) work as in version 8.6. HSCAN
 //!   has the option NOVALUES of version 7.4.
 //! * DUMP returns a payload of its own format. Payloads can't be exchanged with a real
@@ -61,7 +62,7 @@
 //! * ZRANK and ZREVRANK have the option WITHSCORE of version 7.2.
 //! * A HyperLogLog is always stored in the dense form, so GET and STRLEN return more bytes for a
 //!   small one. Its estimates are the same.
-//! * GEORADIUS and SORT are not supported.
+//! * SORT is not supported.
 //! * BYLEX on a large sorted set whose members have different scores selects other members. A real
 //!   server's choice depends on random numbers there.
 //! * CONFIG SET accepts two dozen settings and checks their values. Only

@@ -166,6 +166,10 @@ fn key_specs(spec: &Spec, facts: &Metadata) -> Vec<Reply> {
                 typed("keyword", vec![("keyword", Reply::text(word)), ("startfrom", position(from))]),
                 numbers("range", [("lastkey", -1), ("keystep", 1), ("limit", 2)]),
             ),
+            KeyPlace::Next { word, from } => (
+                typed("keyword", vec![("keyword", Reply::text(word)), ("startfrom", position(from))]),
+                numbers("range", [("lastkey", 0), ("keystep", 1), ("limit", 0)]),
+            ),
             KeyPlace::Fixed => {
                 // Relative to the first key, unless it counts from the end. The last one of several
                 // specifications has the rest of the keys.

@@ -33,6 +33,8 @@ pub(super) enum KeyPlace {
     /// After this word, in the first half of the arguments that follow it. `from` is the first
     /// position where the word can be.
     After { word: &'static str, from: usize },
+    /// The argument after this word.
+    Next { word: &'static str, from: usize },
 }
 
 impl KeyUse {
@@ -46,6 +48,7 @@ impl KeyUse {
             place = match text.split(':').collect::<Vec<_>>().as_slice() {
                 ["@count", position] => KeyPlace::Counted(position.parse().ok()?),
                 ["@after", word, from] => KeyPlace::After { word, from: from.parse().ok()? },
+                ["@next", word, from] => KeyPlace::Next { word, from: from.parse().ok()? },
                 _ => return None,
             };
         }

@@ -34,13 +34,20 @@ fn movable_keys(place: KeyPlace, arguments: &[Bytes]) -> &[Bytes] {
             let (count, rest) = rest.split_first()?;
             rest.get(..usize::try_from(integer(count).ok()?).ok()?)
         }),
-        KeyPlace::After { word, from } => arguments.get(from..).and_then(|rest| {
-            let is_word = |argument: &Bytes| argument.eq_ignore_ascii_case(word.as_bytes());
-            let rest = rest.get(rest.iter().position(is_word)?.saturating_add(1)..)?;
-            rest.get(..rest.len() / 2)
-        }),
+        KeyPlace::After { word, from } => {
+            let rest = after(word, from, arguments);
+            rest.and_then(|rest| rest.get(..rest.len() / 2))
+        }
+        KeyPlace::Next { word, from } => after(word, from, arguments).and_then(|rest| rest.get(..1)),
     };
     keys.unwrap_or_default()
+}
+
+/// Returns the arguments after a word.
+fn after<'a>(word: &str, from: usize, arguments: &'a [Bytes]) -> Option<&'a [Bytes]> {
+    let rest = arguments.get(from..)?;
+    let is_word = |argument: &Bytes| argument.eq_ignore_ascii_case(word.as_bytes());
+    rest.get(rest.iter().position(is_word)?.saturating_add(1)..)
 }
 
 /// Whether the positions of the keys depend on the arguments, as in EVAL.

@@ -25,6 +25,10 @@ pub(super) const TABLE: &[Spec] = &[
         }
         Ok(Reply::OK)
     }),
+    command("role", 1, 0, NO_KEYS, |_, _| {
+        // A master with an offset of 0 and no replicas.
+        Ok(Reply::Array(vec![Reply::bulk("master"), Reply::Integer(0), Reply::Array(vec![])]))
+    }),
     command("swapdb", 3, 0, NO_KEYS, swap),
     command("time", 1, 0, NO_KEYS, |context, _| {
         let now = context.shared.clock.now();

@@ -51,6 +51,14 @@ pub(super) const TABLE: &[Spec] = &[
         Ok(before)
     }),
     command("delex", -2, 0, ONE_KEY, delex),
+    command("delifeq", 3, 0, ONE_KEY, |context, arguments| {
+        let [key, expected] = exactly(arguments)?;
+        let is_deleted = holds(context, key, expected)?;
+        if is_deleted {
+            context.db()?.remove_and_notify(key);
+        }
+        Ok(Reply::Integer(is_deleted.into()))
+    }),
     command("getex", -2, 0, ONE_KEY, getex),
     command("mget", -2, 0, ALL_KEYS, |context, keys| {
         let now = context.now;

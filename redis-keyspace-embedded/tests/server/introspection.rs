@@ -33,6 +33,7 @@ const NEWER: &[&str] = &[
     "client|setinfo",
     "client|no-touch",
     "delex",
+    "delifeq",
     "hexpire",
     "hpexpire",
     "hexpireat",

@@ -284,6 +284,7 @@ fn a_server_that_lacks_the_commands_is_asked_once() {
     within(PATIENCE, async {
         let (server, redis, mut log) = embedded();
         without(&server, "DELEX");
+        without(&server, "DELIFEQ");
         let key = job().on(&redis);
         for _ in 0..3 {
             take_and_release(&key).await;
@@ -350,6 +351,7 @@ fn another_server_is_asked_again() {
         let (newer, _, mut log) = embedded();
         let (older, ..) = embedded();
         without(&older, "DELEX");
+        without(&older, "DELIFEQ");
         let (newer, older) = (newer.listen().await.unwrap(), older.listen().await.unwrap());
         let proxy = Proxy::start(newer.addr().unwrap());
         let url = format!("redis://127.0.0.1:{}", proxy.port());
@@ -379,6 +381,7 @@ fn a_command_that_is_rejected_later_is_forgotten() {
         change(&text).await;
         log.take();
         without(&server, "DELEX");
+        without(&server, "DELIFEQ");
         text.set("1").await.unwrap();
         let _syntax = server.inject(Fault::error("ERR syntax error").on("SET").times(1));
         assert_eq!(text.update(|text| text.push('+')).await.unwrap().as_deref(), Some("1+"));
