@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 use redis_keyspace_embedded::Server;
 use redis_keyspace_harness::{RealServer, eventually_blocking};
 
-use crate::random::{Family, configuration};
+use crate::random::{Family, Figures, configuration};
 use crate::raw::{Raw, Running, children, sorted};
 
 const CONNECTIONS: usize = 3;
@@ -115,6 +115,7 @@ fn random_subscriptions_receive_the_same_bytes() {
     let (seed, config) = configuration(120);
     let command = (0..CONNECTIONS, CHANNELS.command());
     let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(command, 1..60));
+    let figures = Figures::default();
     let result = TestRunner::new(config).run(&sequences, |(protocol, sequence)| {
         // The server may still count the subscriptions of the last sequence.
         let subscribers = || real.redis_cli(&["CLIENT", "LIST", "TYPE", "PUBSUB"]);
@@ -124,6 +125,7 @@ fn random_subscriptions_receive_the_same_bytes() {
             let mut ours = Side::new(async || Raw::embedded(&embedded), protocol).await;
             let mut theirs = Side::new(async || Raw::real(&real).await, protocol).await;
             for (place, command) in &sequence {
+                figures.count_command();
                 let seen = (ours.step(*place, command).await, theirs.step(*place, command).await);
                 if seen.0 != seen.1 {
                     return Some(format!(
@@ -134,9 +136,11 @@ fn random_subscriptions_receive_the_same_bytes() {
             }
             None
         });
+        figures.count_sequence();
         prop_assert!(difference.is_none(), "RESP{protocol} {}", difference.unwrap_or_default());
         Ok(())
     });
+    figures.print("channels", seed);
     if let Err(failure) = result {
         panic!("channels, seed {seed}: {failure}");
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use redis_keyspace_embedded::Server;
 use redis_keyspace_harness::{RealServer, RealServerBuilder};
 
+use crate::random::Figures;
 use crate::raw::{Raw, sorted, words};
 
 /// The options of a real server that is set up as the embedded one is by default.
@@ -314,21 +315,24 @@ fn random_commands_get_the_same_replies() {
     let mut runner = proptest::test_runner::TestRunner::new_with_rng(config, rng);
     let sequences =
         (prop::sample::select(vec!["2", "3"]), prop::collection::vec((0..2_usize, random_command()), 1..40));
-    runner
-        .run(&sequences, |(protocol, commands)| {
-            let difference = runtime.block_on(async {
-                let embedded = Server::new();
-                let mut pair = Pair::new(&embedded, &real, protocol).await;
-                pair.real[0].line("FLUSHALL").await;
-                for (connection, command) in commands.iter().filter(|(_, command)| comparable(command)) {
-                    if let Some(difference) = pair.compare(*connection, command).await {
-                        return Some(difference);
-                    }
+    let figures = Figures::default();
+    let result = runner.run(&sequences, |(protocol, commands)| {
+        let difference = runtime.block_on(async {
+            let embedded = Server::new();
+            let mut pair = Pair::new(&embedded, &real, protocol).await;
+            pair.real[0].line("FLUSHALL").await;
+            for (connection, command) in commands.iter().filter(|(_, command)| comparable(command)) {
+                figures.count_command();
+                if let Some(difference) = pair.compare(*connection, command).await {
+                    return Some(difference);
                 }
-                None
-            });
-            prop_assert!(difference.is_none(), "RESP{protocol} {}", difference.unwrap_or_default());
-            Ok(())
-        })
-        .unwrap_or_else(|failure| panic!("{failure}"));
+            }
+            None
+        });
+        figures.count_sequence();
+        prop_assert!(difference.is_none(), "RESP{protocol} {}", difference.unwrap_or_default());
+        Ok(())
+    });
+    figures.print("strings and transactions", "of ChaCha");
+    result.unwrap_or_else(|failure| panic!("{failure}"));
 }

@@ -34,7 +34,7 @@ pub use namespace::unique_namespace;
 pub use program::server_program;
 pub use proxy::{Fault, Proxy, Traffic};
 pub use requirements::{
-    require_command, require_forgotten_entries, require_in_scripts, require_no_command,
+    require_accepted, require_command, require_forgotten_entries, require_in_scripts, require_no_command,
     require_private_script_debug, require_reply_to_auth, require_setting, require_tls, require_value,
 };
 pub use sentinel::{Party, Promotion, RealSentinels, RealSentinelsBuilder, Switch, Switches};

@@ -17,6 +17,14 @@ pub fn require_command(server: &RealServer, command: &str) -> bool {
     server.supports(command) || skip(&format!("the server has no {command}, according to COMMAND INFO"))
 }
 
+/// Returns whether the server accepts a command with an option. If not, records that the running
+/// test is skipped: it must return then. The command runs. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_accepted(server: &RealServer, command: &[&str]) -> bool {
+    let reply = server.client().call(command).expect("the server answers");
+    !matches!(reply, Reply::Error(_)) || skip(&format!("the server rejects {}", command.join(" ")))
+}
+
 /// Returns whether the server lacks a command, for tests of what happens then. If not, records that
 /// the running test is skipped: it must return then. Call it on the thread of the test.
 #[must_use = "a test without what it needs must return"]

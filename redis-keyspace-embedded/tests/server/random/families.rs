@@ -3,7 +3,7 @@
 use redis_keyspace_harness::RealServer;
 
 use super::commands::Family;
-use super::runner::{has_command, sequences_agree};
+use super::runner::sequences_agree;
 
 /// A string longer than the elements of a small encoding.
 const LONG: &[u8] = b"0123456789012345678901234567890123456789012345678901234567890123456789";
@@ -127,51 +127,6 @@ pub(super) const HASHES: Family = Family {
 #[test]
 fn random_hash_commands_get_the_same_replies() {
     sequences_agree(HASHES, &RealServer::builder().start());
-}
-
-const FIELD_LIFETIMES: Family = Family {
-    name: "field lifetimes",
-    templates: &[
-        "HSET K EE+",
-        "HSET K EE+",
-        "HSET K EE+",
-        "HDEL K E+",
-        "HINCRBY K E 1",
-        "HINCRBYFLOAT K E 1.5",
-        "HEXPIRE K 1000|0|2000|-1|x|9223372036854775807 [ NX|XX ] FIELDS #E [ NX|XX ]",
-        "HPEXPIRE K 1000000|0|2000000|70368744177663 [ NX|XX ] FIELDS #E",
-        "HEXPIREAT K 4000000000|1|4000000001 [ NX|XX|GT|LT ] FIELDS #E",
-        "HPEXPIREAT K 4000000000000|1|4000000000001|70368744177663|70368744177664 [ NX|XX|GT|LT ] FIELDS #E",
-        "HTTL K FIELDS #E",
-        "HPTTL K FIELDS #E",
-        "HEXPIRETIME K FIELDS #E",
-        "HPEXPIRETIME K FIELDS #E",
-        "HPERSIST K FIELDS #E",
-        "HGETDEL K FIELDS #E",
-        "HGETEX K [ EX 1000|-1|x ] [ PERSIST ] FIELDS #E",
-        "HGETEX K FIELDS #E [ PX 1000000 ]",
-        "HGETEX K EXAT|PXAT 1|4000000000|70368744177664 FIELDS #E",
-        "HSETEX K [ FNX|FXX ] [ EX 1000|0|-1|x ] [ KEEPTTL ] FIELDS #EE",
-        "HSETEX K FIELDS #EE [ FNX|FXX ] [ PXAT|EXAT 1|4000000000 ]",
-        "SET K E",
-        "DEL K",
-        "EXPIRED K",
-        "RENAME K K",
-        "COPY K K [ REPLACE ]",
-        "HSCAN K 0 COUNT 1000 NOVALUES [ MATCH E ]",
-    ],
-    keys: &["h", "i", "j"],
-    elements: &[b"a", b"b", b"c", b"1", b"\x00\xff\r\n"],
-    state: &["TYPE", "HGETALL", "HTTL K FIELDS 5 a b c 1 d", "HPEXPIRETIME K FIELDS 3 a b c", "TTL"],
-};
-
-/// Only newer servers have the commands.
-#[test]
-fn random_commands_for_field_lifetimes_get_the_same_replies() {
-    let server = RealServer::builder().start();
-    if has_command(&server, "HSETEX") {
-        sequences_agree(FIELD_LIFETIMES, &server);
-    }
 }
 
 /// Only absolute times have the conditions GT and LT: whether two relative ones are equal depends

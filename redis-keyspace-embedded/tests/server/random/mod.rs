@@ -4,6 +4,7 @@ mod bits;
 mod commands;
 mod families;
 mod geo;
+mod newer;
 mod notices;
 mod replies;
 mod runner;
@@ -12,7 +13,7 @@ mod streams;
 mod waiting;
 
 pub(crate) use commands::Family;
-pub(crate) use runner::configuration;
+pub(crate) use runner::{Figures, configuration};
 
 /// The families whose commands change keys.
 const FAMILIES: [Family; 11] = [

@@ -6,7 +6,7 @@ use redis_keyspace_embedded::Server;
 use redis_keyspace_harness::RealServer;
 
 use super::commands::Family;
-use super::runner::{Pair, configuration};
+use super::runner::{Figures, Pair, configuration};
 use crate::raw::{Raw, children};
 
 /// A connection that receives the events of one server.
@@ -45,6 +45,7 @@ pub(super) fn notices_agree(family: Family, real: &RealServer) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (seed, config) = configuration(60);
     let sequences = prop::collection::vec(family.command(), 1..60);
+    let figures = Figures::default();
     let result = TestRunner::new(config).run(&sequences, |sequence| {
         let difference = runtime.block_on(async {
             let embedded = Server::new();
@@ -52,6 +53,7 @@ pub(super) fn notices_agree(family: Family, real: &RealServer) {
             let mut ours = Listener::new(Raw::embedded(&embedded)).await;
             let mut theirs = Listener::new(Raw::real(real).await).await;
             for command in &sequence {
+                figures.count_command();
                 if let Some(difference) = pair.compare(command).await {
                     return Some(difference);
                 }
@@ -70,9 +72,11 @@ pub(super) fn notices_agree(family: Family, real: &RealServer) {
             }
             None
         });
+        figures.count_sequence();
         prop_assert!(difference.is_none(), "{}", difference.unwrap_or_default());
         Ok(())
     });
+    figures.print(&format!("notices of {}", family.name), seed);
     if let Err(failure) = result {
         panic!("notices of {}, seed {seed}: {}", family.name, failure);
     }

@@ -131,19 +131,6 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Whether a server has a command. Says so if it does not.
-#[allow(clippy::print_stderr, reason = "shows that nothing was compared")]
-pub(super) fn has_command(server: &RealServer, name: &str) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let reply =
-        runtime.block_on(async { Raw::real(server).await.line(&format!("COMMAND INFO {name}")).await });
-    let is_known = !matches!(reply.as_str(), "*1\r\n*-1\r\n" | "*1\r\n$-1\r\n");
-    if !is_known {
-        eprintln!("the server has no {name}: nothing to compare");
-    }
-    is_known
-}
-
 /// The seed, and how many sequences are run if no variable says it.
 pub(crate) fn configuration(cases: u32) -> (u64, ProptestConfig) {
     // A fixed seed: a failure is the same on every machine.
@@ -159,14 +146,46 @@ pub(crate) fn configuration(cases: u32) -> (u64, ProptestConfig) {
     (seed, config)
 }
 
+/// How many sequences and commands a test ran.
+#[derive(Default)]
+pub(crate) struct Figures {
+    sequences: AtomicUsize,
+    commands: AtomicUsize,
+}
+
+impl Figures {
+    pub(crate) fn count_sequence(&self) {
+        self.sequences.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_command(&self) {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[allow(clippy::print_stderr, reason = "shows the figures")]
+    pub(crate) fn print(&self, name: &str, seed: impl std::fmt::Display) {
+        let [sequences, commands] =
+            [&self.sequences, &self.commands].map(|count| count.load(Ordering::Relaxed));
+        eprintln!("{name}: {sequences} sequences, {commands} commands, seed {seed}");
+    }
+}
+
 /// Runs random sequences of the family's commands on both servers. A failure shows the shortest
 /// sequence that was found, and the seed.
-#[allow(clippy::print_stderr, reason = "shows the figures")]
 pub(super) fn sequences_agree(family: Family, real: &RealServer) {
+    sequences_of_agree(family, family.command(), real);
+}
+
+/// Like [`sequences_agree`], of commands that are correct.
+pub(super) fn correct_sequences_agree(family: Family, real: &RealServer) {
+    sequences_of_agree(family, family.correct_command(), real);
+}
+
+fn sequences_of_agree(family: Family, command: impl Strategy<Value = Vec<Vec<u8>>>, real: &RealServer) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (seed, config) = configuration(150);
-    let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(family.command(), 1..60));
-    let (ran, commands) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(command, 1..60));
+    let figures = Figures::default();
     let result = TestRunner::new(config).run(&sequences, |(protocol, sequence)| {
         let difference = runtime.block_on(async {
             let embedded = Server::new();
@@ -183,20 +202,19 @@ pub(super) fn sequences_agree(family: Family, real: &RealServer) {
                 })
             });
             for command in sequence.iter().cloned().chain(state) {
-                commands.fetch_add(1, Ordering::Relaxed);
+                figures.count_command();
                 if let Some(difference) = pair.compare(&command).await {
                     return Some(difference);
                 }
             }
             None
         });
-        ran.fetch_add(1, Ordering::Relaxed);
+        figures.count_sequence();
         prop_assert!(difference.is_none(), "RESP{protocol} {}", difference.unwrap_or_default());
         Ok(())
     });
-    let (ran, commands) = (ran.into_inner(), commands.into_inner());
     let name = family.name;
-    eprintln!("{name}: {ran} sequences, {commands} commands, seed {seed}");
+    figures.print(name, seed);
     if let Err(failure) = result {
         panic!("{name}, seed {seed}: {}", show(&failure));
     }

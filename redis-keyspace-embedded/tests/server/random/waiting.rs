@@ -9,7 +9,7 @@ use redis_keyspace_embedded::Server;
 use redis_keyspace_harness::RealServer;
 
 use super::commands::Family;
-use super::runner::configuration;
+use super::runner::{Figures, configuration};
 use crate::raw::Raw;
 
 const CONNECTIONS: usize = 4;
@@ -140,8 +140,11 @@ pub(super) fn waiting_sequences_agree(family: Family) {
     let (seed, config) = configuration(40);
     let command = (0..CONNECTIONS, family.correct_command());
     let sequences = (prop::sample::select(vec!["2", "3"]), prop::collection::vec(command, 1..40));
+    let figures = Figures::default();
     let result = TestRunner::new(config).run(&sequences, |(protocol, sequence)| {
         let difference = runtime.block_on(difference(&real, protocol, &sequence));
+        figures.count_sequence();
+        sequence.iter().for_each(|_| figures.count_command());
         let lines: Vec<String> =
             sequence.iter().map(|(place, command)| format!("{place} {}", line(command))).collect();
         prop_assert!(
@@ -152,5 +155,6 @@ pub(super) fn waiting_sequences_agree(family: Family) {
         );
         Ok(())
     });
+    figures.print(family.name, seed);
     result.unwrap_or_else(|failure| panic!("{}, seed {seed}: {failure}", family.name));
 }
