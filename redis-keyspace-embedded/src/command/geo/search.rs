@@ -53,7 +53,7 @@ fn around_member(context: &mut Context<'_>, arguments: &[Bytes], may_store: bool
     search(context, key, "georadiusstore", |_, sorted| {
         // If the key does not exist, only the options are checked.
         let (center, area) = match sorted {
-            None => (Position { longitude: 0.0, latitude: 0.0 }, Area::EMPTY),
+            None => (Position { longitude: 0.0, latitude: 0.0 }, SearchArea::EMPTY),
             Some(sorted) => (member_place(sorted, member)?, circle(radius, name)?),
         };
         GeoQuery::new(center, area, Options::of_radius(options, may_store)?)
@@ -82,13 +82,13 @@ fn search<'a>(
 }
 
 /// Where a search looks.
-struct Area {
+struct SearchArea {
     shape: Shape,
     /// The length of the unit in meters.
     meters: f64,
 }
 
-impl Area {
+impl SearchArea {
     const EMPTY: Self = Self { shape: Shape::Circle { radius: 0.0 }, meters: 1.0 };
 }
 
@@ -162,7 +162,7 @@ impl<'a> Options<'a> {
 /// A search.
 struct GeoQuery<'a> {
     center: Position,
-    area: Area,
+    area: SearchArea,
     options: Options<'a>,
 }
 
@@ -175,7 +175,7 @@ struct Found {
 }
 
 impl<'a> GeoQuery<'a> {
-    fn new(center: Position, area: Area, mut options: Options<'a>) -> Result<Self, Failure> {
+    fn new(center: Position, area: SearchArea, mut options: Options<'a>) -> Result<Self, Failure> {
         if options.is_any_enough && options.count == 0 {
             return Err(Failure::new("ERR the ANY argument requires COUNT argument"));
         }
@@ -194,7 +194,7 @@ impl<'a> GeoQuery<'a> {
         target: Option<&'a Bytes>,
     ) -> Result<Self, Failure> {
         let (mut center, mut from_member) = (None, false);
-        let mut area: Option<Area> = None;
+        let mut area: Option<SearchArea> = None;
         let mut options = Options { target, ..Options::default() };
         let mut rest = arguments;
         while let Some((word, after)) = rest.split_first() {
@@ -232,14 +232,14 @@ impl<'a> GeoQuery<'a> {
                     if is_polygon || (shape.is_none() && center.is_none()) =>
                 {
                     let (corners, after) = polygon(count, after)?;
-                    area = Some(Area { shape: Shape::Polygon { corners }, meters: 1.0 });
+                    area = Some(SearchArea { shape: Shape::Polygon { corners }, meters: 1.0 });
                     after
                 }
                 (word, after) => options.read(word, after)?,
             };
         }
         options.check_stored("GEOSEARCHSTORE")?;
-        if let Some(Area { shape: Shape::Polygon { corners }, .. }) = &area {
+        if let Some(SearchArea { shape: Shape::Polygon { corners }, .. }) = &area {
             center = Some(center_of(corners));
         }
         let center = center.ok_or_else(|| {
@@ -299,16 +299,16 @@ fn member_place(sorted: &SortedSet, member: &[u8]) -> Result<Position, Failure> 
     place(sorted, member).ok_or(Failure::new("ERR could not decode requested zset member"))
 }
 
-fn circle(radius: &[u8], name: &[u8]) -> Result<Area, Failure> {
+fn circle(radius: &[u8], name: &[u8]) -> Result<SearchArea, Failure> {
     let radius = length(radius, "ERR need numeric radius")?;
     if radius < 0.0 {
         return Err(Failure::new("ERR radius cannot be negative"));
     }
     let meters = unit(name)?;
-    Ok(Area { shape: Shape::Circle { radius: radius * meters }, meters })
+    Ok(SearchArea { shape: Shape::Circle { radius: radius * meters }, meters })
 }
 
-fn rectangle(width: &[u8], height: &[u8], name: &[u8]) -> Result<Area, Failure> {
+fn rectangle(width: &[u8], height: &[u8], name: &[u8]) -> Result<SearchArea, Failure> {
     let width = length(width, "ERR need numeric width")?;
     let height = length(height, "ERR need numeric height")?;
     if width < 0.0 || height < 0.0 {
@@ -316,7 +316,7 @@ fn rectangle(width: &[u8], height: &[u8], name: &[u8]) -> Result<Area, Failure> 
     }
     let meters = unit(name)?;
     let (width, height) = (width * meters, height * meters);
-    Ok(Area { shape: Shape::Rectangle { width, height }, meters })
+    Ok(SearchArea { shape: Shape::Rectangle { width, height }, meters })
 }
 
 /// Reads as many corners as `count` says. Returns them and the rest of the arguments.
