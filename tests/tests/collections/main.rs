@@ -11,6 +11,7 @@ mod command_table;
 mod coordinated;
 mod counters;
 mod disabled;
+mod dropped_waits;
 mod elements;
 mod field_lifetimes;
 mod filled;

@@ -79,6 +79,11 @@ impl<R> Pop<R> {
     /// hundred. So let `limit` end the wait, and keep the future in a `select!` loop instead of
     /// creating it again.
     ///
+    /// The connection is closed, instead of ending the wait with `CLIENT UNBLOCK`. That command
+    /// needs another connection and two replies, for which no caller waits any more. An element
+    /// that the server has already sent would have to be pushed back: this may fail, and changes
+    /// the order. Closing works in the same way when the program ends.
+    ///
     /// If elements must not be lost, use [`lmove`](crate::Key::lmove), which keeps the element in
     /// another list, or a stream with a [worker](crate::worker). They also survive the end of the
     /// process and a lost connection.
