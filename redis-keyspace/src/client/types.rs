@@ -1,6 +1,7 @@
 //! Names the type that was found at a key when a command reports a wrong one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::binding::Binding;
 use super::run::run;
@@ -8,6 +9,9 @@ use crate::error::Error;
 use crate::protocol::{Packet, Replies, Reply, Request, read};
 use crate::schema::TemplateMeta;
 use crate::time::Deadline;
+
+/// How long a command may take to find out which type a key has.
+pub(crate) const NAMING: Duration = Duration::from_secs(1);
 
 /// Whether the key of a command has another type than the command needs.
 pub(crate) fn has_wrong_type(replies: &Replies) -> bool {

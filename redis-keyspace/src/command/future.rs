@@ -4,13 +4,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, Observed, Subject, Target, explain_missing, has_refusal, has_wrong_type,
+    Binding, DeadlineWatch, NAMING, Observed, Subject, Target, explain_missing, has_refusal, has_wrong_type,
     is_answered_by_replica, is_final, is_redirected, learn_missing, may_be_repeated, may_have, naming_types,
     not_run, renew_if_replica, run, run_on_replica, run_rest, run_waiting, submit, submit_to_replica,
 };
@@ -277,9 +276,6 @@ fn choose_form(request: &mut Request, subject: &Subject, binding: &Binding) {
         script.is_read_only &= has_read_only;
     }
 }
-
-/// How long a command may take to find out which type a key has.
-const NAMING: Duration = Duration::from_secs(1);
 
 impl<T> Future for Command<T> {
     type Output = Result<T>;

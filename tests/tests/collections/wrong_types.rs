@@ -74,4 +74,25 @@ both_servers! {
         text.set("written").await.unwrap();
         assert_eq!(text.get().await.unwrap().as_deref(), Some("written"), "SET replaces any type");
     }
+
+    async fn the_errors_of_batches_and_transactions_name_both_types(redis: Redis) {
+        let (list, other, scores) = (Keys::list(2), Keys::texts(2), Keys::scores(2));
+        let () = raw(&redis, &["SADD", &wire(&list), "1"]).await;
+        let () = raw(&redis, &["SET", &wire(&scores), "foreign"]).await;
+        let commands = || (list.llen(), other.rpush("a"), list.rpush(&1), scores.zcard());
+        for each in [redis.batch(commands()).each().await, redis.transaction(commands()).each().await] {
+            let (length, pushed, push, count) = each.unwrap();
+            assert!(pushed.is_ok(), "{pushed:?}");
+            for error in [length.unwrap_err(), push.unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+                assert!(error.to_string().contains("expected list (List<u64>), found set"), "{error}");
+            }
+            let error = count.unwrap_err().to_string();
+            assert!(error.contains("expected zset (SortedSet<u64>), found string"), "{error}");
+        }
+        let error = redis.batch(commands()).await.unwrap_err();
+        assert!(error.to_string().contains("expected list (List<u64>), found set"), "{error}");
+        let error = redis.transaction(vec![list.llen(), list.llen()]).await.unwrap_err();
+        assert!(error.to_string().contains("expected list (List<u64>), found set"), "{error}");
+    }
 }

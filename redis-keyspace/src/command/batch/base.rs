@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 
 use super::commands::{Commands, RequestsOfParts};
-use super::part::{BatchRequests, PartOutcomes};
+use super::part::{BatchRequests, PartOutcome, PartOutcomes};
 use super::send::send;
 use super::transact::transact;
+use super::types::name_types;
 use crate::client::{Observed, Redis};
 use crate::error::Result;
 
@@ -57,7 +58,8 @@ impl Redis {
     ///
     /// # Round trips
     ///
-    /// One for each database and server, and for each node of a cluster, all at the same time.
+    /// One for each database and server, and for each node of a cluster, all at the same time. If
+    /// keys have other types than the commands need, another one finds out which.
     pub fn batch<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
         Batch::new(self, commands, false)
     }
@@ -93,7 +95,7 @@ impl Redis {
     ///
     /// # Round trips
     ///
-    /// One.
+    /// One. A second one if a key has another type than its command needs, to find out which.
     pub fn transaction<C: Commands>(&self, commands: C) -> Batch<C::Finished> {
         Batch::new(self, commands, true)
     }
@@ -164,7 +166,7 @@ impl<C: Commands<Finished = C>> Batch<C> {
         let observed = Observed::batch(name, parts.len());
         let subject = parts.first().map(|part| *part.subject);
         // Boxed, because the compiler limits how deeply the futures of callers nest.
-        let outcomes = if atomic {
+        let mut outcomes = if atomic {
             let run: BoxFuture<'_, _> = Box::pin(transact(&redis, &parts, &mut requests, timeout, &observed));
             let outcomes = run.await;
             if let Err(error) = &outcomes {
@@ -178,6 +180,9 @@ impl<C: Commands<Finished = C>> Batch<C> {
             let run: BoxFuture<'_, _> = Box::pin(send(&redis, &parts, &mut requests, timeout, &observed));
             run.await
         };
+        if outcomes.iter().any(PartOutcome::has_wrong_type) {
+            Box::pin(name_types(&redis, &parts, &requests, timeout, &mut outcomes)).await;
+        }
         observed.batch_ended(name, subject.as_ref());
         Ok(C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &redis, &observed)))
     }

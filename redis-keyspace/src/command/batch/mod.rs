@@ -6,6 +6,7 @@ mod part;
 mod send;
 mod servers;
 mod transact;
+mod types;
 mod watch;
 
 pub use base::Batch;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::{CallOptions, Observed, Redis, Subject, Target, explain_missing};
+use crate::client::{CallOptions, Observed, Redis, Subject, Target, explain_missing, has_wrong_type};
 use crate::command::base::Command;
 use crate::error::{Error, Result};
 use crate::protocol::{Decode, Replies, Request, read};
@@ -74,6 +74,13 @@ pub(super) struct PartOutcome {
     pub(super) replies: Option<Result<Replies>>,
     /// The failure that was replaced by a miss.
     pub(super) instead_of: Option<Error>,
+}
+
+impl PartOutcome {
+    /// Whether the command failed because a key has another type.
+    pub(super) fn has_wrong_type(&self) -> bool {
+        matches!(&self.replies, Some(Ok(replies)) if has_wrong_type(replies))
+    }
 }
 
 /// The outcomes of the commands of a batch, in order.
