@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Redis' default port. Tests never use it: another server may run there.
 const STANDARD_PORT: u16 = 6379;
 /// A cluster node also listens this far above its port.
-const BUS_OFFSET: u16 = 10_000;
+pub(crate) const BUS_OFFSET: u16 = 10_000;
 /// The highest usable port, so that the bus port exists.
 const HIGHEST_PORT: u16 = u16::MAX - BUS_OFFSET;
 /// The ports of servers that come back on the same port, such as cluster nodes. Neither these nor

@@ -37,6 +37,7 @@ pub struct RealServer {
     settings: Settings,
     tls: Option<Box<TlsFiles>>,
     tls_port: AtomicU16, // 0 without TLS
+    tls_only: bool,
     shared: bool,
     watchdog: Mutex<Option<Watchdog>>, // `None` after `kill`
     dir: TempDir,                      // dropped last: the server writes into it until it ends
@@ -49,6 +50,7 @@ pub struct RealServerBuilder {
     password: Option<String>,
     arguments: Vec<OsString>,
     tls: Option<Box<TlsFiles>>,
+    tls_only: bool,
     keeps_ports: bool,
     settings: Settings,
     shared: bool,
@@ -92,6 +94,12 @@ impl RealServerBuilder {
     pub fn tls(mut self, files: TlsFiles) -> Self {
         self.tls = Some(Box::new(files));
         self
+    }
+
+    /// Listens with TLS only, also for other servers.
+    pub(crate) fn tls_only(mut self, files: TlsFiles) -> Self {
+        self.tls_only = true;
+        self.tls(files).arg("--tls-cluster").arg("yes").arg("--tls-replication").arg("yes")
     }
 
     /// Adds an argument to the server's command line, where `--name` starts a setting. It overrides
@@ -147,6 +155,7 @@ impl RealServerBuilder {
             settings: self.settings,
             tls: self.tls,
             tls_port: AtomicU16::new(0),
+            tls_only: self.tls_only,
             shared: self.shared,
             watchdog: Mutex::new(None),
             dir,
@@ -182,7 +191,7 @@ impl RealServer {
     }
 
     /// Returns `redis://127.0.0.1:port`, with the password if one is set. Append `/n` to select a
-    /// database.
+    /// database. The URL of a server that listens with TLS only starts with `rediss`.
     pub fn url(&self) -> String {
         self.url_at(self.port())
     }
@@ -193,7 +202,7 @@ impl RealServer {
     }
 
     fn url_at(&self, port: u16) -> String {
-        let mut url = String::from("redis://");
+        let mut url = String::from(if self.tls_only { "rediss://" } else { "redis://" });
         if let Some(password) = &self.password {
             let _ = write!(url, ":{}@", percent_encode(password));
         }
@@ -210,7 +219,8 @@ impl RealServer {
         url
     }
 
-    /// Returns the TCP port on 127.0.0.1. It stays the same after a restart. Only
+    /// Returns the TCP port on 127.0.0.1, the one with TLS if the server has no other. It stays the
+    /// same after a restart. Only
     /// [`RealCluster::restart_all_elsewhere`](crate::RealCluster::restart_all_elsewhere) changes
     /// it.
     pub fn port(&self) -> u16 {
@@ -328,8 +338,12 @@ impl RealServer {
         }
     }
 
-    /// Opens a blocking TCP connection and authenticates.
+    /// Opens a blocking TCP connection and authenticates. If the server listens with TLS only, the
+    /// connection uses its unix socket.
     pub fn client(&self) -> Client {
+        if self.tls_only {
+            return self.control().expect("the server accepts connections and the password");
+        }
         let mut client = Client::tcp(self.address()).expect("the server accepts connections");
         self.authenticate(&mut client).expect("the server accepts the password");
         client

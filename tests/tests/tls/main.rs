@@ -2,6 +2,7 @@
 //! the tests.
 
 mod authority;
+mod clusters;
 mod commands;
 mod failures;
 mod options;

@@ -36,6 +36,7 @@ pub struct RealCluster {
     // A fixed number of places, so that `node` can return references while nodes are added.
     places: Box<[OnceLock<Node>]>,
     arguments: Vec<std::ffi::OsString>,
+    tls: Option<crate::TlsFiles>,
     shared: bool,
 }
 
@@ -58,7 +59,8 @@ impl RealCluster {
         RealClusterBuilder::default()
     }
 
-    /// Returns `redis://127.0.0.1:port` of the first node that was not removed.
+    /// Returns `redis://127.0.0.1:port` of the first node that was not removed, or `rediss://..` of
+    /// nodes with TLS.
     pub fn url(&self) -> String {
         let first = *self.members().first().expect("a cluster has nodes");
         self.node(first).url()
@@ -68,7 +70,8 @@ impl RealCluster {
     pub fn seeds_url(&self) -> String {
         let seeds: Vec<String> =
             self.members().into_iter().map(|node| self.node(node).address().to_string()).collect();
-        format!("redis://{}", seeds.join(","))
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://{}", seeds.join(","))
     }
 
     /// Returns the number of nodes ever started, so all indexes are lower.

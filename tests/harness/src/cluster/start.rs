@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{MOST_NODES, Node, RealCluster};
-use crate::RealServer;
 use crate::resp::Reply;
 use crate::wait::until;
+use crate::{RealServer, TlsFiles};
 
 /// The number of slots of a cluster.
 const SLOTS: usize = 16_384;
@@ -23,13 +23,14 @@ pub struct RealClusterBuilder {
     masters: usize,
     replicas: usize,
     node_timeout: u64,
+    tls: Option<TlsFiles>,
     arguments: Vec<OsString>,
     shared: bool,
 }
 
 impl Default for RealClusterBuilder {
     fn default() -> Self {
-        Self { masters: 3, replicas: 1, node_timeout: 1000, arguments: Vec::new(), shared: false }
+        Self { masters: 3, replicas: 1, node_timeout: 1000, tls: None, arguments: Vec::new(), shared: false }
     }
 }
 
@@ -54,6 +55,14 @@ impl RealClusterBuilder {
         self
     }
 
+    /// Makes all nodes listen with TLS only, for clients and for each other. All present the same
+    /// certificate, which must be valid for servers and for clients. Client certificates are not
+    /// required of clients.
+    pub fn tls(mut self, files: TlsFiles) -> Self {
+        self.tls = Some(files);
+        self
+    }
+
     /// Adds an argument to the command line of every node, where `--name` starts a setting.
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
@@ -70,6 +79,7 @@ impl RealClusterBuilder {
         let cluster = RealCluster {
             places: (0..MOST_NODES).map(|_| OnceLock::new()).collect(),
             arguments: settings.iter().map(OsString::from).chain(self.arguments).collect(),
+            tls: self.tls,
             shared: self.shared,
         };
         let count = self.masters * (1 + self.replicas);
@@ -105,6 +115,10 @@ impl RealCluster {
             .arguments
             .iter()
             .fold(RealServer::builder().node(), |builder, argument| builder.arg(argument));
+        let builder = match &self.tls {
+            Some(files) => builder.tls_only(files.clone()),
+            None => builder,
+        };
         let server = if self.shared { builder.shared() } else { builder }.start();
         let id = server.redis_cli(&["CLUSTER", "MYID"]);
         Node { server, id, removed: AtomicBool::new(false) }

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use super::RealCluster;
+use crate::ports::BUS_OFFSET;
 use crate::resp::{Client, Reply};
 use crate::wait::until;
 
@@ -30,7 +31,12 @@ impl Line {
         let mut words = line.split_ascii_whitespace();
         let id = words.next().filter(|id| id.len() == 40)?.to_owned();
         let address = words.next()?;
-        let port = address.split_once('@')?.0.rsplit_once(':')?.1.parse().ok()?;
+        let (address, bus) = address.split_once('@')?;
+        let mut port = address.rsplit_once(':')?.1.parse().ok()?;
+        if port == 0 {
+            // Asked without TLS, newer servers do not report the port of a node with TLS only.
+            port = bus.split(',').next()?.parse::<u16>().ok()?.checked_sub(BUS_OFFSET)?;
+        }
         let mut flags: Vec<String> = words.next()?.split(',').map(str::to_owned).collect();
         let myself = flags.iter().any(|flag| flag == "myself");
         flags.retain(|flag| flag != "myself");

@@ -37,7 +37,8 @@ impl RealServer {
             };
             self.port.store(free(), Ordering::Relaxed);
             if self.tls.is_some() {
-                self.tls_port.store(free(), Ordering::Relaxed);
+                let port = if self.tls_only { self.port() } else { free() };
+                self.tls_port.store(port, Ordering::Relaxed);
             }
             previous.append(&mut std::mem::replace(&mut *lock(&self.reserved), reserved));
             // It names the previous ports.
@@ -116,7 +117,7 @@ impl RealServer {
         let dir = self.dir.path();
         let mut line: Vec<OsString> = Vec::new();
         let mut set = |name: &str, value: OsString| line.extend([OsString::from(format!("--{name}")), value]);
-        set("port", self.port().to_string().into());
+        set("port", if self.tls_only { 0 } else { self.port() }.to_string().into());
         set("bind", "127.0.0.1".into());
         set("unixsocket", self.socket().into());
         set("dir", dir.into());
