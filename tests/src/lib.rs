@@ -13,6 +13,7 @@ mod own_pool;
 pub mod chaos;
 pub mod cluster_chaos;
 mod load;
+pub mod scripted;
 pub mod sentinel_chaos;
 
 pub use available::{is_available, is_known};
@@ -24,7 +25,8 @@ pub use redis_keyspace_harness::{
     ChildTest, Executed, Failover, Fault, Gate, Monitor, PATIENCE, Party, Promotion, Proxy, RealCluster,
     RealClusterBuilder, RealSentinels, RealSentinelsBuilder, RealServer, RealServerBuilder, RunningTest,
     SlotMove, Stepper, Switch, Switches, TlsFiles, Traffic, child_test, eventually, eventually_blocking,
-    eventually_rises, require_command, require_forgotten_entries, require_in_scripts, require_no_command,
-    require_private_script_debug, require_reply_to_auth, require_setting, require_tls, require_value, resp,
-    secrets, server_program, shared_cluster, shared_server, slot_tag, unique_namespace, within,
+    eventually_rises, require_command, require_forgotten_entries, require_in_scripts, require_ipv6,
+    require_no_command, require_private_script_debug, require_reply_to_auth, require_setting, require_tls,
+    require_value, resp, secrets, server_program, shared_cluster, shared_server, slot_tag, unique_namespace,
+    within,
 };

@@ -34,8 +34,9 @@ pub use namespace::unique_namespace;
 pub use program::server_program;
 pub use proxy::{Fault, Proxy, Traffic};
 pub use requirements::{
-    require_accepted, require_command, require_forgotten_entries, require_in_scripts, require_no_command,
-    require_private_script_debug, require_reply_to_auth, require_setting, require_tls, require_value,
+    require_accepted, require_command, require_forgotten_entries, require_in_scripts, require_ipv6,
+    require_no_command, require_private_script_debug, require_reply_to_auth, require_setting, require_tls,
+    require_value,
 };
 pub use sentinel::{Party, Promotion, RealSentinels, RealSentinelsBuilder, Switch, Switches};
 pub use server::{RealServer, RealServerBuilder, TlsFiles, shared_server};

@@ -71,6 +71,16 @@ pub fn require_forgotten_entries(server: &RealServer) -> bool {
         || skip("a deleted entry stays pending when it is claimed, according to XCLAIM and XPENDING")
 }
 
+/// Returns whether the machine has IPv6. If not, records that the running test is skipped: it must
+/// return then. Call it on the thread of the test.
+#[must_use = "a test without what it needs must return"]
+pub fn require_ipv6() -> bool {
+    match std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0)) {
+        Ok(_) => true,
+        Err(error) => skip(&format!("the machine can't listen on ::1: {error}")),
+    }
+}
+
 /// Returns whether the server replies to a rejected AUTH behind other commands. If not, records
 /// that the running test is skipped: it must return then. Call it on the thread of the test.
 #[must_use = "a test without what it needs must return"]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use redis_keyspace::{ErrorKind, Redis, RedisBuilder};
 use redis_keyspace_tests::eventually;
+use redis_keyspace_tests::scripted::{ScriptedNode, bulk, list, slots};
 
-use crate::scripted::{ScriptedNode, bulk, list, slots};
 use crate::{CartKeys, LIMIT, on};
 
 /// How long an operation goes on asking nodes that disagree.

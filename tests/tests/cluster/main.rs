@@ -12,7 +12,6 @@ mod plain_login;
 mod redirections;
 mod reused_addresses;
 mod scans;
-mod scripted;
 mod slow_masters;
 
 use std::time::Duration;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redis_keyspace::{ErrorKind, Key, Redis, RedisBuilder, Text};
 use redis_keyspace_tests::eventually;
+use redis_keyspace_tests::scripted::{ScriptedNode, bulk, list, slots};
 
-use crate::scripted::{ScriptedNode, bulk, list, slots};
 use crate::{CartKeys, LIMIT, on};
 
 /// How long a command is repeated.

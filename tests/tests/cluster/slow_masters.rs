@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis_keyspace::Redis;
+use redis_keyspace_tests::scripted::{ScriptedNode, list, slots};
 use redis_keyspace_tests::{PATIENCE, Proxy, RealCluster, eventually};
 
-use crate::scripted::{ScriptedNode, list, slots};
 use crate::{CartKeys, builder, on, slot, slot_of};
 
 /// Longer than a test may take, so the nodes are not probed because they are silent.

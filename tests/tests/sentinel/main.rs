@@ -4,6 +4,7 @@ mod access;
 mod commands;
 mod failovers;
 mod outages;
+mod scripted;
 
 use std::time::Duration;
 

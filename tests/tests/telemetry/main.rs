@@ -4,3 +4,4 @@ mod metrics_and_spans;
 mod planted_secrets;
 mod secrets;
 mod slow_and_large;
+mod topologies;
