@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use redis_keyspace::{Error, Key, Redis};
 use redis_keyspace_tests::RealCluster;
 use tokio::sync::watch;
+use tokio::task::block_in_place;
 
+use crate::foreign_keys::ForeignKeys;
 use crate::{CartKeys, builder, on, slot_of};
 
 /// Runs `body` while each slot moves from master to master. The argument counts the moves.
@@ -27,7 +30,7 @@ where
             }
         });
         // The moves end when the receiver is dropped, also by a panic.
-        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(body(moves)));
+        block_in_place(|| tokio::runtime::Handle::current().block_on(body(moves)));
     });
 }
 
@@ -54,6 +57,48 @@ fn a_scan_finds_every_key() {
             assert!(*moves.borrow() > 0);
         })
         .await;
+    });
+}
+
+#[test]
+fn keys_are_deleted_and_expired_by_pattern() {
+    const MANY: u64 = 200;
+    const LIFETIME: Duration = Duration::from_secs(600);
+    let cluster = RealCluster::builder().replicas(0).start();
+    on(builder(&cluster), async |redis: Redis| {
+        let pages = || (0..MANY).map(|id| (CartKeys::page(id), "x"));
+        Key::set_many(pages()).await.unwrap();
+        let foreign = block_in_place(|| ForeignKeys::create(&cluster, &redis));
+        let slots: BTreeSet<_> = (0..15)
+            .flat_map(|id| [slot_of(&redis, &CartKeys::page(id)), slot_of(&redis, &CartKeys::blob(id))])
+            .collect();
+        let slots: Vec<_> = slots.into_iter().collect();
+        while_moving(&cluster, &slots, async |mut moves| {
+            for nth in 0..20 {
+                Key::set_many(pages()).await.unwrap();
+                moves.mark_unchanged();
+                let expired = CartKeys::page_keys().all().expire(LIFETIME).page_size(10).await.unwrap();
+                // A key of a slot that moves may count twice.
+                assert!(expired.finished && expired.affected >= MANY, "{nth}: {expired:?}");
+                for id in 0..MANY {
+                    let ttl = CartKeys::page(id).ttl().await.unwrap().remaining();
+                    assert!(ttl.is_some_and(|ttl| ttl <= LIFETIME), "{nth}: {ttl:?}");
+                }
+                let deleted = CartKeys::page_keys().all().delete().page_size(10).await.unwrap();
+                assert_eq!((deleted.affected, deleted.finished), (MANY, true), "{nth}: {deleted:?}");
+                assert!(deleted.skipped >= ForeignKeys::MATCHED, "{nth}: {deleted:?}");
+                assert_eq!(CartKeys::page_keys().count().await.unwrap(), 0, "{nth}");
+
+                // A raw glob ignores templates.
+                Key::set_many((0..MANY).map(|id| (CartKeys::blob(id), *b"x"))).await.unwrap();
+                let deleted = CartKeys::delete_pattern("blob:*").page_size(10).await.unwrap();
+                assert_eq!((deleted.affected, deleted.finished), (MANY, true), "{nth}: {deleted:?}");
+                assert_eq!(CartKeys::blob_keys().count().await.unwrap(), 0, "{nth}");
+                moves.changed().await.unwrap();
+            }
+        })
+        .await;
+        block_in_place(|| foreign.are_unchanged());
     });
 }
 

@@ -40,8 +40,8 @@ fn a_scan_finds_the_keys_of_all_nodes() {
     });
 }
 
-#[test]
-fn deleting_a_pattern_ends_loads_on_all_nodes() {
+/// Loads values on all nodes. They must not be stored if this runs meanwhile.
+fn ends_loads(sweep: impl AsyncFnOnce()) {
     on_cluster(async |redis: Redis| {
         let (loading, mut loads) = tokio::sync::mpsc::unbounded_channel();
         let (release, gate) = tokio::sync::watch::channel(false);
@@ -58,13 +58,24 @@ fn deleting_a_pattern_ends_loads_on_all_nodes() {
         for _ in 0..12 {
             loads.recv().await.unwrap();
         }
-        CartKeys::kept_keys().all().delete().await.unwrap();
+        sweep().await;
         release.send(true).unwrap();
         for fill in fills {
             assert_eq!(fill.await.unwrap().unwrap(), "old");
         }
         assert_eq!(CartKeys::kept_keys().count().await.unwrap(), 0, "an outdated value was stored");
     });
+}
+
+#[test]
+fn deleting_a_pattern_ends_loads_on_all_nodes() {
+    ends_loads(async || _ = CartKeys::kept_keys().all().delete().await.unwrap());
+    ends_loads(async || _ = CartKeys::delete_pattern("kept:*").await.unwrap());
+}
+
+#[test]
+fn expiring_a_pattern_ends_loads_on_all_nodes() {
+    ends_loads(async || _ = CartKeys::kept_keys().all().expire(LIMIT).await.unwrap());
 }
 
 #[test]
