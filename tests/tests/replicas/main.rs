@@ -3,6 +3,7 @@
 mod closed;
 mod cluster;
 mod configured;
+mod fresh;
 mod sentinels;
 
 use std::time::Duration;
