@@ -7,13 +7,18 @@ mod commands;
 mod cut_off;
 mod failovers;
 mod foreign_keys;
+mod health;
+mod ipv6;
 mod moving_slots;
 mod permissions;
 mod plain_login;
 mod redirections;
+mod refreshes;
+mod refusals;
 mod replaced_masters;
 mod reused_addresses;
 mod scans;
+mod silent_nodes;
 mod slow_masters;
 
 use std::time::Duration;

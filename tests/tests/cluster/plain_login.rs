@@ -2,6 +2,7 @@
 
 use redis_keyspace::config::LoginMode;
 use redis_keyspace::{Key, Redis, RedisBuilder};
+use redis_keyspace_tests::scripted::{ScriptedNode, bulk, list, slots};
 use redis_keyspace_tests::{Fault, Proxy, shared_cluster, unique_namespace};
 
 use crate::{CartKeys, LIMIT, builder, on, slot_of};
@@ -69,6 +70,49 @@ fn a_user_without_permission_for_the_slots_is_told() {
     for node in cluster.members() {
         cluster.node(node).redis_cli(&["ACL", "DELUSER", &name]);
     }
+}
+
+/// Two masters that do not know HELLO, but report their mode in INFO.
+fn reported_by_info() -> [ScriptedNode; 2] {
+    let nodes = [(); 2].map(|()| ScriptedNode::start());
+    let [first, second] = &nodes;
+    let map = list(&[slots(0, 8191, &[(first, "aaa")]), slots(8192, 16_383, &[(second, "bbb")])]);
+    let of = |is_upper: bool| (0..).map(CartKeys::page).find(|page| (page.slot() > 8191) == is_upper);
+    for (node, is_upper) in [(first, false), (second, true)] {
+        let line = |id: &str, port: u16, flags: &str, slots: &str| {
+            format!("{id} 127.0.0.1:{port}@1 {flags} - 0 0 1 connected {slots}\n")
+        };
+        let flags = |is_itself: bool| if is_itself { "myself,master" } else { "master" };
+        let lines = line("aaa", first.port(), flags(!is_upper), "0-8191")
+            + &line("bbb", second.port(), flags(is_upper), "8192-16383");
+        node.reply("CLUSTER NODES", &bulk(&lines));
+        node.reply("CLUSTER SLOTS", &map);
+        node.reply("INFO", &bulk(&format!("run_id:{}\r\nredis_mode:cluster\r\n", node.port())));
+        node.reply("SCAN", &list(&[bulk("0"), list(&[bulk(of(is_upper).unwrap().as_ref())])]));
+        node.reply("DBSIZE", ":1\r\n");
+    }
+    nodes
+}
+
+#[test]
+fn a_cluster_that_does_not_know_hello_is_found_by_info() {
+    let handle =
+        |node: &ScriptedNode| Redis::builder().host("127.0.0.1").port(node.port()).timeout(LIMIT).retries(0);
+    let [first, second] = reported_by_info();
+    // The first operation is not one on a key, which would be redirected.
+    on(handle(&first), async |_| {
+        assert_eq!(CartKeys::page_keys().count().await.unwrap(), 2);
+        assert_eq!((first.received("SCAN"), second.received("SCAN")), (1, 1));
+    });
+    on(handle(&first), async |redis| {
+        let error = redis.raw(|_| async { Ok(()) }).await.unwrap_err();
+        assert!(error.to_string().contains("raw_for"), "{error}");
+    });
+    on(handle(&first), async |redis| {
+        let each = redis.raw_each(|mut c| async move { redis::cmd("PING").query_async::<()>(&mut c).await });
+        assert_eq!(each.await.unwrap().len(), 2);
+    });
+    assert!(first.received("HELLO") > 0);
 }
 
 /// A handle that does not know yet that its server is a node of a cluster, and is connected.
