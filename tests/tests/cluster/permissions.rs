@@ -1,5 +1,5 @@
-//! ACL users with exactly the rules of a catalog, on one server and on a cluster, with all
-//! telemetry and with health checks.
+//! ACL users with exactly the rules of a catalog, on one server, behind sentinels and on a cluster,
+//! with all telemetry and with health checks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use redis_keyspace::{
     Counter, ErrorKind, Group, Json, Key, Keyspace, Lock, Once, RateLimit, Redis, RedisBuilder, Text, catalog,
 };
 use redis_keyspace_tests::{
-    PATIENCE, RealCluster, RealServer, eventually, shared_cluster, unique_namespace, within,
+    PATIENCE, RealCluster, RealSentinels, RealServer, eventually, shared_cluster, unique_namespace, within,
 };
 
 use crate::LIMIT;
@@ -41,6 +41,8 @@ struct ShopKeys {
     page: fn(id: u64) -> Text,
     #[key("kept:{id}", stale_for = "1m", negative_ttl = "10s")]
     kept: fn(id: u64) -> Text,
+    #[key("near:{id}", reads = "prefer_replica")]
+    near: fn(id: u64) -> Text,
 }
 
 catalog!(SHOP = [ShopKeys]);
@@ -48,16 +50,23 @@ catalog!(SHOP = [ShopKeys]);
 /// Where the rules must be enough.
 enum Place {
     Single(Box<RealServer>),
+    Sentinels(Box<RealSentinels>),
     Cluster(&'static RealCluster),
 }
 
 impl Place {
-    fn each(&self, command: &[&str]) {
-        let servers: Vec<&RealServer> = match self {
+    fn servers(&self) -> Vec<&RealServer> {
+        match self {
             Self::Single(server) => vec![server],
+            Self::Sentinels(servers) => {
+                servers.live_nodes().into_iter().map(|node| servers.node(node)).collect()
+            }
             Self::Cluster(cluster) => cluster.members().into_iter().map(|node| cluster.node(node)).collect(),
-        };
-        for server in servers {
+        }
+    }
+
+    fn each(&self, command: &[&str]) {
+        for server in self.servers() {
             server.redis_cli(command);
         }
     }
@@ -73,16 +82,21 @@ impl Place {
     fn rules(&self, rules: &AclRules) -> String {
         match self {
             Self::Single(_) => rules.to_string(),
+            Self::Sentinels(_) => rules.clone().sentinel().to_string(),
             Self::Cluster(_) => rules.clone().cluster().to_string(),
         }
     }
 
     fn builder(&self) -> RedisBuilder {
-        let url = match self {
-            Self::Single(server) => server.url(),
-            Self::Cluster(cluster) => cluster.url(),
+        let builder = match self {
+            Self::Single(server) => Redis::builder().url(&server.url()).unwrap(),
+            Self::Sentinels(servers) => {
+                let sentinels = servers.sentinel_addresses().into_iter().map(|address| address.to_string());
+                Redis::builder().sentinel(RealSentinels::MASTER, sentinels).unwrap()
+            }
+            Self::Cluster(cluster) => Redis::builder().url(&cluster.url()).unwrap(),
         };
-        let builder = Redis::builder().url(&url).unwrap().timeout(LIMIT);
+        let builder = builder.timeout(LIMIT);
         // Whatever is observed must need no permission.
         builder.slow_command(Duration::from_nanos(1)).large_value(1)
     }
@@ -90,10 +104,15 @@ impl Place {
     fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
     }
+
+    fn has_replicas(&self) -> bool {
+        !matches!(self, Self::Single(_))
+    }
 }
 
 fn on_each(test: impl AsyncFn(Place)) {
-    for place in [Place::Single(Box::new(RealServer::start())), Place::Cluster(shared_cluster())] {
+    let sentinels = Place::Sentinels(Box::new(RealSentinels::start()));
+    for place in [Place::Single(Box::new(RealServer::start())), sentinels, Place::Cluster(shared_cluster())] {
         within(PATIENCE, test(place));
     }
 }
@@ -131,6 +150,11 @@ async fn everything(redis: &Redis) {
     assert_eq!(Key::del_many((0..10).map(ShopKeys::page)).await.unwrap(), 10);
     assert_eq!(ShopKeys::page_keys().all().delete().await.unwrap().affected, 30);
     ShopKeys::delete_pattern("*").await.unwrap();
+
+    // Replicas answer these only with more permissions.
+    ShopKeys::near(1).set("x").await.unwrap();
+    ShopKeys::near(1).get().await.unwrap();
+    ShopKeys::near(2).get().await.unwrap();
 
     // Fills, with all keys that the library keeps next to a key.
     let kept = ShopKeys::kept(1);
@@ -174,6 +198,7 @@ fn the_rules_are_enough_for_everything_and_for_nothing_else() {
     on_each(async |place| {
         let name = unique_namespace();
         let rules = SHOP.acl_rules().namespace(&name).health().watch();
+        let rules = if place.has_replicas() { rules.replicas() } else { rules };
         place.user(&name, "pass", &rules);
         for (protocol, login) in [
             (Protocol::Resp3, LoginMode::Auto),
@@ -190,6 +215,15 @@ fn the_rules_are_enough_for_everything_and_for_nothing_else() {
                 Ok(Some(full.set("x")))
             });
             assert!(watched.await.unwrap().is_some());
+            if place.has_replicas() && login == LoginMode::Auto {
+                let reads_replica = async || {
+                    ShopKeys::near(1).get().on(&redis).await.unwrap();
+                    let stats = redis.stats();
+                    let nodes = stats.connections.iter().flat_map(|pool| &pool.nodes);
+                    nodes.filter_map(|node| node.replica).any(|replica| replica.in_sync)
+                };
+                eventually("a replica is used", reads_replica).await;
+            }
             for health in
                 [redis.health().timeout(LIMIT).await, redis.health().with_write_probe().timeout(LIMIT).await]
             {
@@ -342,9 +376,6 @@ impl Place {
     fn users_are_gone(&self, user: &str) -> bool {
         let has_user =
             |server: &RealServer| server.redis_cli(&["CLIENT", "LIST"]).contains(&format!("user={user} "));
-        match self {
-            Self::Single(server) => !has_user(server),
-            Self::Cluster(cluster) => !cluster.members().into_iter().any(|node| has_user(cluster.node(node))),
-        }
+        !self.servers().into_iter().any(has_user)
     }
 }

@@ -1,6 +1,7 @@
 //! Masters behind sentinels: discovery, failovers, and sentinels that fail or are cut off.
 
 mod access;
+mod chaos;
 mod commands;
 mod failovers;
 mod outages;
