@@ -299,14 +299,15 @@ fn an_error_reports_the_progress() {
             })
             .await;
         let error = swept.unwrap_err();
-        // One of the scanned keys is the mark of the sweep.
-        assert_eq!(error.progress().affected, 299);
+        // One of the scanned keys may be the mark of the sweep.
+        let affected = error.progress().affected;
+        assert!(affected == 299 || affected == 300, "{affected}");
         assert!(!error.progress().finished);
         assert_eq!((error.error().kind(), error.error().command()), (ErrorKind::Unavailable, Some("UNLINK")));
-        assert!(error.to_string().contains("after 299 keys"), "{error}");
+        assert!(error.to_string().contains(&format!("after {affected} keys")), "{error}");
         let plain: Error = error.into();
         assert!(plain.is_unavailable());
-        assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 701);
+        assert_eq!(Keys::doc_keys().on(&redis).count().await.unwrap(), 1000 - affected);
     });
 }
 
