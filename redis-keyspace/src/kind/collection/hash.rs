@@ -35,7 +35,7 @@ use crate::kind::{Kind, SingleValue, Stored};
 /// | write | [`hset`], [`hset_many`], [`hincr_by`] |
 /// | read | [`hget`], [`hget_many`], [`hget_all`], [`hkeys`], [`hvals`], [`hlen`], [`hexists`], [`hstrlen`], [`hrandfield`], [`hrandfields`] |
 /// | remove | [`hdel`], [`hdel_many`], [`hget_del`] |
-/// | lifetimes of fields | [`hexpire`], [`hexpire_at`], [`httl`], [`hexpire_time`], [`hpersist`], [`hget_ex`] |
+/// | TTLs of fields | [`hexpire`], [`hexpire_at`], [`httl`], [`hexpire_time`], [`hpersist`], [`hget_ex`] |
 /// | large hashes | [`hscan`] |
 /// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; single fields: [`hget_or_set_many`], [`try_hget_or_set_many`]; see [caching](crate::guide::caching#collections) |
 ///

@@ -53,7 +53,7 @@ use crate::kind::{Kind, RecordFields, Stored};
 /// | whole | [`load`], [`save`], [`update`], [`update_or_insert`], [`update_with`] |
 /// | read fields | [`get`], [`exists_field`] |
 /// | write fields | [`set`], [`set_fields`], [`incr`], [`remove`] |
-/// | lifetimes of fields | [`expire_field`], [`expire_field_at`], [`field_ttl`], [`field_expire_time`], [`persist_field`] |
+/// | TTLs of fields | [`expire_field`], [`expire_field_at`], [`field_ttl`], [`field_expire_time`], [`persist_field`] |
 /// | cached, with `fills = true` | [`get_or_set`], [`try_get_or_set`], [`get_or_set_optional`], [`try_get_or_set_optional`]; see [caching](crate::guide::caching#collections) |
 ///
 /// [`expire_field`]: crate::Key::expire_field
