@@ -38,10 +38,9 @@ async fn drop_served<F: Future>(redis: &Redis, waiting: F, serve: impl AsyncFnOn
 }
 
 /// Lets a command wait in a task, and ends the task while `serve` runs.
-async fn race<F: Future>(redis: &Redis, waiting: F, serve: impl Future<Output = ()>)
+async fn race<F>(redis: &Redis, waiting: F, serve: impl Future<Output = ()>)
 where
-    F: Send + 'static,
-    F::Output: Send,
+    F: Future<Output: Send> + Send + 'static,
 {
     let task = tokio::spawn(waiting);
     is_waiting(redis).await;

@@ -31,7 +31,7 @@ async fn abandon(redis: &Redis, waiting: &Key<Jobs, Stream<u64>>, deliveries: u6
     let idle = (2 * ENDLESS).as_millis().to_string();
     let claim =
         ["XCLAIM", &name, "workers", "ghost", "0", &id, "IDLE", &idle, "RETRYCOUNT", &count, "JUSTID"];
-    assert_eq!(raw::<Vec<String>>(redis, &claim).await, [id.clone()]);
+    assert_eq!(raw::<Vec<String>>(redis, &claim).await, [id]);
 }
 
 /// The retry was claimed, but the worker does not know it: the second claim must find the entry.
