@@ -260,7 +260,7 @@ async fn the_timeout_of_a_call_limits_all_its_waiting() {
 }
 
 /// Loads that fail one after the other: a process that has waited for two of them no longer waits.
-/// Each handle has its own configuration, like a process of its own.
+/// Each handle has its own configuration, so that none shares the loads of another.
 #[tokio::test(start_paused = true)]
 async fn loads_that_fail_do_not_queue() {
     const PROCESSES: u32 = 8;

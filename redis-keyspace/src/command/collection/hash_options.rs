@@ -258,13 +258,13 @@ impl<S: Keyspace, V: crate::kind::Kind, R: 'static> HExpire<S, V, R> {
         self.only_if(ExpiryCondition::Some)
     }
 
-    /// Only if the new TTL ends later than the present one. A field without a TTL stays
+    /// Only if the new TTL ends later than the current one. A field without a TTL stays
     /// without. Redis's `GT`.
     pub fn extend_only(self) -> Self {
         self.only_if(ExpiryCondition::Longer)
     }
 
-    /// Only if the new TTL ends earlier than the present one, or if there is none. Redis's
+    /// Only if the new TTL ends earlier than the current one, or if there is none. Redis's
     /// `LT`.
     pub fn shorten_only(self) -> Self {
         self.only_if(ExpiryCondition::Shorter)
