@@ -93,7 +93,7 @@ impl Exclusive {
 /// The bb8 manager of exclusive connections.
 pub(crate) struct ExclusiveManager {
     origin: Origin,
-    /// When the connection was last used that was last found silent. Connections that were not used
+    /// When the last check began that found a connection silent. Connections that were not used
     /// since then are probably silent too: network devices drop idle connections, and callers get
     /// the latest one first.
     distrusted: Mutex<Option<Instant>>,
@@ -111,13 +111,15 @@ impl ExclusiveManager {
         (settings.timeout / 5).max(SHORTEST_CHECK).min(settings.connect_timeout)
     }
 
-    fn distrust(&self, last_used: Instant) {
+    /// Distrusts all connections that were not used since this time. It is not the time of the last
+    /// use of the silent connection: two that are returned at the same time may change places.
+    fn distrust(&self, checked_since: Instant) {
         let mut distrusted = lock(&self.distrusted);
-        *distrusted = distrusted.max(Some(last_used));
+        *distrusted = distrusted.max(Some(checked_since));
     }
 
     fn is_distrusted(&self, exclusive: &Exclusive) -> bool {
-        lock(&self.distrusted).is_some_and(|distrusted| exclusive.last_used <= distrusted)
+        lock(&self.distrusted).is_some_and(|distrusted| exclusive.last_used < distrusted)
     }
 
     /// Asks the server on a connection that was idle for long, or whose credentials have changed.
@@ -169,11 +171,12 @@ impl bb8::ManageConnection for ExclusiveManager {
             return Err(Error::connection_lost("idle for longer than a connection that was silent"));
         }
         let newer = newer_credentials(exclusive.issued, &self.origin).await;
-        exclusive.checked_since = Some(Instant::now());
+        let checked_since = Instant::now();
+        exclusive.checked_since = Some(checked_since);
         let outcome = self.check(exclusive, newer).await;
         exclusive.checked_since = None;
         if outcome.as_ref().is_err_and(Error::is_connection_lost) {
-            self.distrust(exclusive.last_used);
+            self.distrust(checked_since);
         }
         outcome
     }
@@ -184,7 +187,7 @@ impl bb8::ManageConnection for ExclusiveManager {
                 if let Some(since) = exclusive.checked_since {
                     // With a short timeout, the limit of the check never passes.
                     if since.elapsed() >= self.origin.settings.timeout / 2 {
-                        self.distrust(exclusive.last_used);
+                        self.distrust(since);
                     }
                 } else if exclusive.is_modified && !exclusive.driver.is_finished() {
                     // bb8 counts every connection that it does not keep as broken.

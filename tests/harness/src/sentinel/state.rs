@@ -130,7 +130,7 @@ impl RealSentinels {
         let replicas = replicas.map(|node| self.node_address(node).port());
         let lists: [(&str, &str, Vec<u16>); 2] =
             [("SENTINELS", "sentinel", sentinels.collect()), ("REPLICAS", "slave", replicas.collect())];
-        for (list, flags, ports) in lists {
+        for (list, role, ports) in lists {
             let Reply::Array(entries) =
                 self.ask(&self.sentinels[sentinel], &["SENTINEL", list, Self::MASTER])?
             else {
@@ -138,8 +138,9 @@ impl RealSentinels {
             };
             let entries: Vec<Fields> = entries.into_iter().map(Fields::new).collect();
             for port in ports {
-                let has =
-                    |entry: &Fields| entry.get("port") == port.to_string() && entry.get("flags") == flags;
+                let has = |entry: &Fields| {
+                    entry.get("port") == port.to_string() && is_live(entry.get("flags"), role)
+                };
                 if !entries.iter().any(has) {
                     return Err(format!("sentinel {sentinel} does not reach port {port} of its {list}"));
                 }
@@ -171,6 +172,15 @@ impl RealSentinels {
             other => Err(format!("{other} of {replicas} replicas of node {master} received a write")),
         }
     }
+}
+
+/// Whether the flags of an entry of a sentinel say that it has this role and answers.
+///
+/// Other flags may remain: sentinels of Valkey 9.1 keep `master_down`, what another sentinel said
+/// about the last master, when the next one is healthy.
+fn is_live(flags: &str, role: &str) -> bool {
+    let mut flags = flags.split(',');
+    flags.next() == Some(role) && !flags.any(|flag| matches!(flag, "s_down" | "o_down" | "disconnected"))
 }
 
 /// A list of names and values.
