@@ -257,13 +257,19 @@ impl<S: Keyspace, V: FilledKind, L: Loader<V, Value = Option<V::Value>>> GetOrSe
     }
 }
 
-impl<'l, S: Keyspace, V: FilledKind, L: Loader<V> + 'l> GetOrSet<'l, S, V, L> {
-    async fn run(self) -> Result<Lookup<L::Value>, L::Failure> {
-        let mut loader = OneLoader::new(self.loader, self.detach);
-        let fetched = fetch(self.key, self.options, &mut loader).await;
-        let Known { value, source, .. } = fetched.map_err(|error| L::failure(loader.explain(error)))?;
-        let value = L::value(value).map_err(|error| L::failure(error.into()))?;
-        Ok(Lookup { value, source })
+impl<S: Keyspace, V: FilledKind, L: Loader<V>> GetOrSet<'_, S, V, L> {
+    // Not an `async fn`: this proves that the future is `Send` where the lifetime of the caller is
+    // not in scope. With a lifetime in the bounds, the compiler proves it for each part again and
+    // remembers nothing, which takes it a second.
+    #[expect(clippy::manual_async_fn, reason = "proves `Send` without a lifetime in scope")]
+    fn run(self) -> impl Future<Output = Result<Lookup<L::Value>, L::Failure>> + Send {
+        async move {
+            let mut loader = OneLoader::new(self.loader, self.detach);
+            let fetched = fetch(self.key, self.options, &mut loader).await;
+            let Known { value, source, .. } = fetched.map_err(|error| L::failure(loader.explain(error)))?;
+            let value = L::value(value).map_err(|error| L::failure(error.into()))?;
+            Ok(Lookup { value, source })
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt as _;
 
 use super::error::{FillError, LoadFailure};
 use super::fill::{Fill, Known};
@@ -255,7 +256,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { wanted, loader, options, .. } = self;
-        Box::pin(async move { fill(wanted, options, loader).await.map_err(Error::from) })
+        Box::pin(fill(wanted, options, loader).map(|values| values.map_err(Error::from)))
     }
 }
 
@@ -319,59 +320,62 @@ where
 }
 
 /// Fills the keys of these ids. Returns their values in the order of the ids.
-async fn fill<S, V, I, L>(
+#[expect(clippy::manual_async_fn, reason = "proves `Send` as `GetOrSet::run` does")]
+fn fill<S, V, I, L>(
     wanted: Vec<WantedValue<S, V, I>>,
     options: ManyOptions,
     loader: L,
-) -> Result<Vec<Option<V::Value>>, FillError<L::Error>>
+) -> impl Future<Output = Result<Vec<Option<V::Value>>, FillError<L::Error>>> + Send
 where
     S: Keyspace,
     V: FilledKind,
     I: Clone + Eq + Hash + Send + Sync,
     L: ManyLoader<I, V::Value>,
 {
-    let Some(WantedValue { key: first, .. }) = wanted.first() else {
-        options.call.resolve::<S>()?;
-        return Ok(Vec::new());
-    };
-    let command = if V::FORM.is_field() { V::FORM.read() } else { "MGET" };
-    wanted.iter().try_for_each(|WantedValue { key, .. }| check_filled(command, key))?;
-    let options = options.with_policy(first);
-    options.check().map_err(|error| first.explain(command, error))?;
-    let binding = options.call.resolve::<S>()?;
-    let came = binding.pool().local.flights.now();
-    // The distinct ids, in order. `needs_bytes` is set for an id that occurs more than once.
-    let (mut ids, mut keys) = (Vec::<I>::new(), Vec::new());
-    let (mut places, mut order) = (HashMap::new(), Vec::with_capacity(wanted.len()));
-    for WantedValue { key, id, field } in wanted {
-        let field = field.map_err(|error| key.explain(command, error))?;
-        let place = *places.entry(id.clone()).or_insert(ids.len());
-        if place == ids.len() {
-            ids.push(id);
-            keys.push((key, field, false));
-        } else if let Some((_, _, needs_bytes)) = keys.get_mut(place) {
-            *needs_bytes = true;
-        }
-        order.push(place);
-    }
-    if V::FORM.is_field() && keys.len() > MOST_FIELDS {
-        return Err(too_many_fields(keys.len()).into());
-    }
-    let texts: Vec<Key<S, V>> = keys.iter().map(|(key, ..)| key.clone()).collect();
-    let fill = Fill::new(binding, Box::new(options), keys);
-    let looked = fill.look().await?;
-    let mut loader = IdLoader::<I, V::Value, L> { ids, loader, error: None };
-    let filled = Engine::new(fill, &mut loader).run(came, looked).await;
-    let mut known = filled.map_err(|error| error.of_loader(loader.error))?;
-    let mut values = Vec::with_capacity(order.len());
-    for place in order {
-        let value = match (known.get_mut(place), texts.get(place)) {
-            (Some(known), Some(key)) => take::<V>(known).map_err(|error| key.explain(command, error))?,
-            _ => None,
+    async move {
+        let Some(WantedValue { key: first, .. }) = wanted.first() else {
+            options.call.resolve::<S>()?;
+            return Ok(Vec::new());
         };
-        values.push(value);
+        let command = if V::FORM.is_field() { V::FORM.read() } else { "MGET" };
+        wanted.iter().try_for_each(|WantedValue { key, .. }| check_filled(command, key))?;
+        let options = options.with_policy(first);
+        options.check().map_err(|error| first.explain(command, error))?;
+        let binding = options.call.resolve::<S>()?;
+        let came = binding.pool().local.flights.now();
+        // The distinct ids, in order. `needs_bytes` is set for an id that occurs more than once.
+        let (mut ids, mut keys) = (Vec::<I>::new(), Vec::new());
+        let (mut places, mut order) = (HashMap::new(), Vec::with_capacity(wanted.len()));
+        for WantedValue { key, id, field } in wanted {
+            let field = field.map_err(|error| key.explain(command, error))?;
+            let place = *places.entry(id.clone()).or_insert(ids.len());
+            if place == ids.len() {
+                ids.push(id);
+                keys.push((key, field, false));
+            } else if let Some((_, _, needs_bytes)) = keys.get_mut(place) {
+                *needs_bytes = true;
+            }
+            order.push(place);
+        }
+        if V::FORM.is_field() && keys.len() > MOST_FIELDS {
+            return Err(too_many_fields(keys.len()).into());
+        }
+        let texts: Vec<Key<S, V>> = keys.iter().map(|(key, ..)| key.clone()).collect();
+        let fill = Fill::new(binding, Box::new(options), keys);
+        let looked = fill.look().await?;
+        let mut loader = IdLoader::<I, V::Value, L> { ids, loader, error: None };
+        let filled = Engine::new(fill, &mut loader).run(came, looked).await;
+        let mut known = filled.map_err(|error| error.of_loader(loader.error))?;
+        let mut values = Vec::with_capacity(order.len());
+        for place in order {
+            let value = match (known.get_mut(place), texts.get(place)) {
+                (Some(known), Some(key)) => take::<V>(known).map_err(|error| key.explain(command, error))?,
+                _ => None,
+            };
+            values.push(value);
+        }
+        Ok(values)
     }
-    Ok(values)
 }
 
 /// The maximum number of fields in one call: Lua's stack holds about 8000 values.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 pub use self::error::OnceError;
@@ -244,69 +245,75 @@ impl<S: Keyspace, V: SingleValue, F> OnceRun<'_, S, V, F> {
         /// Sets the timeout of each command. It does not limit the work.
     }
 
-    async fn once<Fut, E>(self) -> Result<V::Owned, OnceError<E>>
+    #[expect(clippy::manual_async_fn, reason = "proves `Send` as `GetOrSet::run` does")]
+    fn once<Fut, E>(self) -> impl Future<Output = Result<V::Owned, OnceError<E>>> + Send
     where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<V::Owned, E>>,
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = Result<V::Owned, E>> + Send,
+        E: Send,
     {
-        let Self { key, work, wait, payload, ttl, options, .. } = self;
-        let explain = |error| key.explain("EVALSHA", error);
-        let payload = payload.transpose().map_err(explain)?;
-        let binding = options.resolve::<S>().map_err(explain)?;
-        let lifetime = ttl.map_or_else(|| binding.lifetime(key.template()), Lifetime::Expires);
-        let expiry = Expiry::from(lifetime);
-        expiry.check().map_err(explain)?;
-        let place = LeasePlace::new(Arc::clone(&binding), &key, options.timeout).of_work(LEASE);
-        let notes = payload.map(|payload| PayloadNotes {
-            key: &key,
-            payload,
-            binding: &binding,
-            timeout: options.timeout,
-        });
-        let lease = match begin(&place, wait, notes.as_ref()).await.map_err(explain)? {
-            LeaseAnswer::Leads(lease, _) => lease,
-            LeaseAnswer::Value(bytes) => {
-                return Ok(V::decode(&bytes).map_err(|problem| explain(Error::decode(problem)))?);
-            }
-            LeaseAnswer::Absent | LeaseAnswer::Held { .. } => {
-                return Err(explain(Error::new(ErrorKind::InProgress, in_progress(wait))).into());
-            }
-        };
-        let value = match work().await {
-            Ok(value) => value,
-            Err(error) => {
-                Lease::release(vec![lease]).await;
-                return Err(OnceError::Work(error));
-            }
-        };
-        let mut encoded = Vec::new();
-        let stored = match binding.checks.encode::<V>(V::borrow(&value), &mut encoded) {
-            Ok(()) => {
-                let note = notes.as_ref().map(|notes| notes.note(&encoded, lifetime.duration()));
-                let outcome = FillOutcome::Result { encoded: &encoded, expiry, note };
-                let is_stored = || -> BoxFuture<'static, bool> {
-                    let there = get_many_bytes([key.clone()])
-                        .on_target(Target::Bound(Arc::clone(&binding)))
-                        .with_timeout(options.timeout)
-                        .on_unavailable(OnUnavailable::Error);
-                    let encoded = encoded.clone();
-                    Box::pin(async move {
-                        there.await.is_ok_and(|there| matches!(&*there, [Some(there)] if *there == encoded))
-                    })
-                };
-                lease.finish_work(outcome, &is_stored).await
-            }
-            Err(error) => {
-                Lease::release(vec![lease]).await;
-                Err(error)
-            }
-        };
-        let lost = match stored {
-            Ok(true) => return Ok(value),
-            Ok(false) => None,
-            Err(error) => Some(error),
-        };
-        Err(explain(not_stored(lost).with_result(value)).into())
+        async move {
+            let Self { key, work, wait, payload, ttl, options, .. } = self;
+            let explain = |error| key.explain("EVALSHA", error);
+            let payload = payload.transpose().map_err(explain)?;
+            let binding = options.resolve::<S>().map_err(explain)?;
+            let lifetime = ttl.map_or_else(|| binding.lifetime(key.template()), Lifetime::Expires);
+            let expiry = Expiry::from(lifetime);
+            expiry.check().map_err(explain)?;
+            let place = LeasePlace::new(Arc::clone(&binding), &key, options.timeout).of_work(LEASE);
+            let notes = payload.map(|payload| PayloadNotes {
+                key: &key,
+                payload,
+                binding: &binding,
+                timeout: options.timeout,
+            });
+            let lease = match begin(&place, wait, notes.as_ref()).await.map_err(explain)? {
+                LeaseAnswer::Leads(lease, _) => lease,
+                LeaseAnswer::Value(bytes) => {
+                    return Ok(V::decode(&bytes).map_err(|problem| explain(Error::decode(problem)))?);
+                }
+                LeaseAnswer::Absent | LeaseAnswer::Held { .. } => {
+                    return Err(explain(Error::new(ErrorKind::InProgress, in_progress(wait))).into());
+                }
+            };
+            let value = match work().await {
+                Ok(value) => value,
+                Err(error) => {
+                    Lease::release(vec![lease]).await;
+                    return Err(OnceError::Work(error));
+                }
+            };
+            let mut encoded = Vec::new();
+            let stored = match binding.checks.encode::<V>(V::borrow(&value), &mut encoded) {
+                Ok(()) => {
+                    let note = notes.as_ref().map(|notes| notes.note(&encoded, lifetime.duration()));
+                    let outcome = FillOutcome::Result { encoded: &encoded, expiry, note };
+                    let is_stored = || -> BoxFuture<'static, bool> {
+                        let there = get_many_bytes([key.clone()])
+                            .on_target(Target::Bound(Arc::clone(&binding)))
+                            .with_timeout(options.timeout)
+                            .on_unavailable(OnUnavailable::Error);
+                        let encoded = encoded.clone();
+                        Box::pin(async move {
+                            there
+                                .await
+                                .is_ok_and(|there| matches!(&*there, [Some(there)] if *there == encoded))
+                        })
+                    };
+                    lease.finish_work(outcome, &is_stored).await
+                }
+                Err(error) => {
+                    Lease::release(vec![lease]).await;
+                    Err(error)
+                }
+            };
+            let lost = match stored {
+                Ok(true) => return Ok(value),
+                Ok(false) => None,
+                Err(error) => Some(error),
+            };
+            Err(explain(not_stored(lost).with_result(value)).into())
+        }
     }
 }
 
@@ -402,15 +409,15 @@ where
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Self { key, work, wait, payload, ttl, options, borrows } = self;
-            let work = || async { Ok::<_, Infallible>(work().await) };
-            let run = OnceRun { key, work, wait, payload, ttl, options, borrows };
-            run.once().await.map_err(|error| match error {
+        let Self { key, work, wait, payload, ttl, options, borrows } = self;
+        let work = move || work().map(Ok::<_, Infallible>);
+        let run = OnceRun { key, work, wait, payload, ttl, options, borrows };
+        Box::pin(run.once().map(|outcome| {
+            outcome.map_err(|error| match error {
                 OnceError::Redis(error) => error,
                 OnceError::Work(never) => match never {},
             })
-        })
+        }))
     }
 }
 

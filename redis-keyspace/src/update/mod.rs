@@ -208,12 +208,18 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         /// process.
     }
 
-    async fn run(mut self) -> Result<R> {
-        let subject = Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA");
-        let observed = Observed::command(&subject);
-        let outcome = self.change(&observed, &subject).await;
-        observed.outcome(&subject, outcome.as_ref().err());
-        outcome.and_then(self.finish).map_err(|error| self.key.explain("EVALSHA", error))
+    #[expect(clippy::manual_async_fn, reason = "proves `Send` as `GetOrSet::run` does")]
+    fn run(mut self) -> impl Future<Output = Result<R>> + Send
+    where
+        V::Owned: Sync,
+    {
+        async move {
+            let subject = Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA");
+            let observed = Observed::command(&subject);
+            let outcome = self.change(&observed, &subject).await;
+            observed.outcome(&subject, outcome.as_ref().err());
+            outcome.and_then(self.finish).map_err(|error| self.key.explain("EVALSHA", error))
+        }
     }
 
     async fn change(&mut self, observed: &Observed, subject: &Subject) -> Result<Option<V::Owned>> {

@@ -238,12 +238,15 @@ impl<'f, S: Keyspace, T: RecordFields, R> UpdateRecord<'f, S, T, R> {
         /// process.
     }
 
-    async fn run(mut self) -> Result<R> {
-        let subject = Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA");
-        let observed = Observed::command(&subject);
-        let outcome = self.change(&observed).await;
-        observed.outcome(&subject, outcome.as_ref().err());
-        outcome.and_then(self.finish).map_err(|error| self.key.explain("EVALSHA", error))
+    #[expect(clippy::manual_async_fn, reason = "proves `Send` as `GetOrSet::run` does")]
+    fn run(mut self) -> impl Future<Output = Result<R>> + Send {
+        async move {
+            let subject = Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA");
+            let observed = Observed::command(&subject);
+            let outcome = self.change(&observed).await;
+            observed.outcome(&subject, outcome.as_ref().err());
+            outcome.and_then(self.finish).map_err(|error| self.key.explain("EVALSHA", error))
+        }
     }
 
     async fn change(&mut self, observed: &Observed) -> Result<Option<T>> {

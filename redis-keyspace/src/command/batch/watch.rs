@@ -239,20 +239,30 @@ where
         self
     }
 
-    async fn execute(mut self) -> Result<Option<C::Output>> {
-        let (keyspace, others) = self.keys.by_keyspace();
-        let template =
-            (self.keys.templates.len() == 1).then(|| self.keys.templates.first().copied()).flatten();
-        let subject = Subject::new(keyspace, template, "WATCH");
-        let mut call = CallOptions::default();
-        call.set_others(others);
-        let observed = Observed::command(&subject);
-        let outcome = self.attempt_all(&subject, &call, &observed).await;
-        observed.outcome(&subject, outcome.as_ref().err());
-        outcome.map_err(|error| {
-            let watch = Request::One(crate::protocol::Packet::new("WATCH", self.keys.keys()));
-            subject.explain(call.naming_templates(keyspace, error), Some(&watch))
-        })
+    #[expect(clippy::manual_async_fn, reason = "proves `Send` as `GetOrSet::run` does")]
+    fn execute(mut self) -> impl Future<Output = Result<Option<C::Output>>> + Send
+    where
+        F: Send,
+        Fut: Send,
+        C: Send,
+        C::Output: Send,
+        C::Results: Send,
+    {
+        async move {
+            let (keyspace, others) = self.keys.by_keyspace();
+            let template =
+                (self.keys.templates.len() == 1).then(|| self.keys.templates.first().copied()).flatten();
+            let subject = Subject::new(keyspace, template, "WATCH");
+            let mut call = CallOptions::default();
+            call.set_others(others);
+            let observed = Observed::command(&subject);
+            let outcome = self.attempt_all(&subject, &call, &observed).await;
+            observed.outcome(&subject, outcome.as_ref().err());
+            outcome.map_err(|error| {
+                let watch = Request::One(crate::protocol::Packet::new("WATCH", self.keys.keys()));
+                subject.explain(call.naming_templates(keyspace, error), Some(&watch))
+            })
+        }
     }
 
     async fn attempt_all(
