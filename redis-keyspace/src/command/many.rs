@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::base::Command;
+use super::each::ManyKeys;
 use super::endings::Endings;
 use crate::client::{Redis, same_server};
 use crate::error::{Error, Result};
@@ -33,7 +34,8 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     /// # Errors
     ///
     /// [`Decode`](crate::ErrorKind::Decode) if a value is not of this kind; the error names the
-    /// first such key. [`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on
+    /// first such key. [`each`](ManyKeys::each) returns the results of the other keys, too.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on
     /// different servers. Otherwise those of any command.
     ///
     /// # Cancellation
@@ -45,13 +47,17 @@ impl<S: Keyspace, V: Readable> Key<S, V> {
     ///
     /// One, or none without keys. On a [cluster](crate::guide::cluster), one to each node, at the
     /// same time.
-    pub fn get_many(keys: impl IntoIterator<Item = Self>) -> Command<Vec<V::Read>> {
-        let (template, redis, request) = chunked("MGET", keys);
-        Command::new::<S>("MGET", template, request, values::<V>)
+    pub fn get_many(keys: impl IntoIterator<Item = Self>) -> ManyKeys<S, V, Vec<V::Read>, V::Read> {
+        let keys: Vec<_> = keys.into_iter().collect();
+        let (template, redis, request) = chunked("MGET", &keys);
+        let command = Command::new::<S>("MGET", template, request, values::<V>)
             .repeatable()
             .reading()
             .on_replica()
-            .on_target(redis.into())
+            .on_target(redis.into());
+        ManyKeys::new(command, keys, |key| {
+            Command::on_key(key, "GET", |_| Ok(()), read::value::<V>).repeatable().reading().on_replica()
+        })
     }
 }
 
@@ -78,7 +84,7 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the keys are on different servers;
     /// otherwise those of any command. Not retried after a lost connection: a second attempt could
     /// not tell which keys existed. On a [cluster](crate::guide::cluster), the keys of other nodes
-    /// may be deleted although the call fails.
+    /// may be deleted although the call fails; [`each`](ManyKeys::each) says which.
     ///
     /// # Cancellation
     ///
@@ -89,16 +95,18 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
     ///
     /// One, or none without keys. On a [cluster](crate::guide::cluster), one to each node, at the
     /// same time.
-    pub fn del_many(keys: impl IntoIterator<Item = Self>) -> Command<u64> {
+    pub fn del_many(keys: impl IntoIterator<Item = Self>) -> ManyKeys<S, V, u64, bool> {
         let () = V::STORED;
-        let mut endings = Endings::default();
-        let (template, redis, request) = chunked("UNLINK", keys.into_iter().inspect(|key| endings.add(key)));
+        let keys: Vec<_> = keys.into_iter().collect();
+        let endings = Endings::of(&keys);
+        let (template, redis, request) = chunked("UNLINK", &keys);
         let request = request.map(|request| match request {
             Request::One(packet) => endings.before(vec![packet]),
             Request::Pipeline(packets) => endings.before(packets),
             request => request,
         });
-        Command::new::<S>("UNLINK", template, request, total).on_target(redis.into())
+        let command = Command::new::<S>("UNLINK", template, request, total).on_target(redis.into());
+        ManyKeys::new(command, keys, Self::del)
     }
 }
 
@@ -106,7 +114,8 @@ impl<S: Keyspace, V: Kind> Key<S, V> {
 pub(crate) fn get_many_bytes<S: Keyspace, V: Kind>(
     keys: impl IntoIterator<Item = Key<S, V>>,
 ) -> Command<Vec<Option<Bytes>>> {
-    let (template, redis, request) = chunked("MGET", keys);
+    let keys: Vec<_> = keys.into_iter().collect();
+    let (template, redis, request) = chunked("MGET", &keys);
     let decode = |_: &Request, replies: Replies| {
         let mut values = Vec::new();
         for reply in read::many(replies) {
@@ -125,9 +134,8 @@ pub(crate) fn get_many_bytes<S: Keyspace, V: Kind>(
 /// Builds one command for up to a thousand keys, and a pipeline of several commands for more.
 fn chunked<S, V>(
     command: &'static str,
-    keys: impl IntoIterator<Item = Key<S, V>>,
+    keys: &[Key<S, V>],
 ) -> (Option<&'static TemplateMeta>, Option<Redis>, Result<Request>) {
-    let keys: Vec<_> = keys.into_iter().collect();
     let template = keys.first().map(Key::template);
     let redis = match same_server(keys.iter().map(Key::redis)) {
         Ok(redis) => redis,

@@ -16,6 +16,7 @@ mod collection;
 mod degrade;
 mod disabled;
 mod dump;
+mod each;
 mod endings;
 mod expire;
 mod future;
@@ -55,6 +56,7 @@ pub use collection::{
 pub(crate) use collection::{DELETE_CONSUMER, NEIGHBOURS};
 pub(crate) use collection::{all_fields, change_field, decode_record, score_text};
 pub use dump::{Dump, Restore};
+pub use each::ManyKeys;
 pub use expire::Expire;
 pub use get_ex::GetEx;
 pub use key_group::KeyGroup;

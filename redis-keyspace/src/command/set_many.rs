@@ -5,8 +5,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::base::Command;
+use super::base::{Command, polled_already};
 use super::builder::{CommandOptions, Deferred, command_builder};
+use super::each::run_each;
 use super::endings::Endings;
 use super::set::push_value;
 use crate::client::{CallOptions, Redis, same_server};
@@ -63,8 +64,8 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     /// # Errors
     ///
     /// As for [`set`](Self::set). If the server rejects values, the error names the key of the
-    /// first one. If a value can't be encoded, or the keys are on different servers, nothing is
-    /// sent.
+    /// first one; [`each`](SetMany::each) returns the result of each key. If a value can't be
+    /// encoded, or the keys are on different servers, nothing is sent.
     ///
     /// # Cancellation
     ///
@@ -78,25 +79,14 @@ impl<S: Keyspace, V: SingleValue> Key<S, V> {
     pub fn set_many<B: Borrow<V::Borrowed>>(
         entries: impl IntoIterator<Item = (Self, B)>,
     ) -> SetMany<S, V, ()> {
-        let (mut template, mut servers, mut endings) = (None, Vec::new(), Endings::default());
-        let mut unreadable = None;
-        let packets: Result<Vec<_>> = entries
-            .into_iter()
-            .map(|(key, value)| {
-                template.get_or_insert(key.template());
-                endings.add(&key);
-                servers.push(key.redis());
-                let packet = value_packet::<S, V>(&key, value.borrow(), &mut unreadable)
-                    .map_err(|error| key.explain(SET, error))?;
-                Ok((key.template(), packet))
-            })
-            .collect();
+        let mut endings = Endings::default();
+        let writes = entries.into_iter().map(|(key, value)| {
+            endings.add(&key);
+            Write::new::<S, V>(&key, value.borrow())
+        });
         SetMany(Deferred::Building(SetManyOptions {
-            packets,
-            template,
-            server: same_server(servers),
+            writes: writes.collect(),
             endings,
-            unreadable,
             ttl: None,
             if_all_absent: false,
             decode: stored,
@@ -114,12 +104,8 @@ const SET: &str = "SET";
 pub struct SetMany<S: Keyspace, V: SingleValue, R: 'static>(Deferred<SetManyOptions<S, V, R>, R>);
 
 struct SetManyOptions<S, V, R> {
-    /// A `SET` without a lifetime for each entry, and the template of its key.
-    packets: Result<Vec<(&'static TemplateMeta, Packet)>>,
-    template: Option<&'static TemplateMeta>,
-    server: Result<Option<Redis>>,
+    writes: Vec<Write>,
     endings: Endings,
-    unreadable: Option<Error>,
     ttl: Option<Duration>,
     if_all_absent: bool,
     decode: Decode<R>,
@@ -164,67 +150,137 @@ impl<S: Keyspace, V: SingleValue> SetMany<S, V, ()> {
     #[doc(alias = "MSETNX")]
     pub fn only_if_all_absent(self) -> SetMany<S, V, bool> {
         SetMany(self.0.map(|options| {
-            let SetManyOptions { packets, template, server, endings, unreadable, ttl, .. } = options;
-            let SetManyOptions { call, types, .. } = options;
+            let SetManyOptions { writes, endings, ttl, call, types, .. } = options;
             let (if_all_absent, decode) = (true, all_stored as Decode<_>);
-            SetManyOptions {
-                packets,
-                template,
-                server,
-                endings,
-                unreadable,
-                ttl,
-                if_all_absent,
-                decode,
-                call,
-                types,
-            }
+            SetManyOptions { writes, endings, ttl, if_all_absent, decode, call, types }
         }))
+    }
+
+    /// Stores the values and returns the result of each key, in the order of the entries, so that
+    /// one failure does not hide the others. For example, if one node of a
+    /// [cluster](crate::guide::cluster) is down, only its keys fail. If a value can't be encoded,
+    /// only its key fails, and the other values are sent.
+    ///
+    /// Sends one command for each key, as a [batch](crate::Redis::batch) does. The keys may be on
+    /// different servers. A key that occurs twice has two results, and the last value wins.
+    ///
+    /// ```
+    /// # use redis_keyspace::{Key, Keyspace, Redis, Text};
+    /// # #[derive(Keyspace)]
+    /// # #[keyspace(prefix = "page", ttl = "1d")]
+    /// # struct PageKeys { title: fn(id: u64) -> Text }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), redis_keyspace::Error> {
+    /// # Redis::embedded().scope(async {
+    /// let pages = [(PageKeys::title(7), "A page"), (PageKeys::title(8), "Another")];
+    /// let stored = Key::set_many(pages).each().await?;
+    /// assert_eq!(stored.iter().filter(|result| result.is_ok()).count(), 2);
+    /// # Ok(()) }).await }
+    /// ```
+    ///
+    /// In a transaction, or next to other commands of a batch, pass a `Vec` of
+    /// [`set`](Key::set) commands, and call [`Batch::each`](super::Batch::each).
+    ///
+    /// # Errors
+    ///
+    /// Fails as a whole only if there is no server, or if
+    /// [`wait_replicas`](Self::wait_replicas) is set. One deadline applies to all keys: those
+    /// without a reply by then fail, and the others keep their results. After a lost connection,
+    /// the writes are sent again, because that is harmless.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before its first poll sends nothing. After that, any of the commands may
+    /// still run.
+    ///
+    /// # Round trips
+    ///
+    /// As for [`Redis::batch`].
+    pub async fn each(self) -> Result<Vec<Result<()>>> {
+        let Deferred::Building(SetManyOptions { writes, ttl, call, .. }) = self.0 else {
+            return Err(polled_already(SET));
+        };
+        let handles = writes.iter().map(|write| write.redis.clone()).collect();
+        let singles = writes.into_iter().map(|mut write| {
+            let (template, redis, unreadable) = (write.template, write.redis.take(), write.unreadable.take());
+            Command::new::<S>(SET, Some(template), write.packet(ttl).map(Request::One), read::unit)
+                .ending_fills()
+                .repeatable()
+                .unreadable(unreadable)
+                .on_target(redis.into())
+                .with_call(call.clone())
+        });
+        run_each::<S, ()>(singles.collect(), handles, &call).await
+    }
+}
+
+/// The write of one value.
+struct Write {
+    template: &'static TemplateMeta,
+    /// The handle that was set on the key.
+    redis: Option<Redis>,
+    /// A `SET` without a lifetime.
+    packet: Result<Packet>,
+    /// The error if no reader could decode the value.
+    unreadable: Option<Error>,
+}
+
+impl Write {
+    fn new<S: Keyspace, V: SingleValue>(key: &Key<S, V>, value: &V::Borrowed) -> Self {
+        let mut packet = Packet::new(SET, Keys::One(key.text()));
+        let (encoded, unreadable) = push_value::<S, V>(key, value, &mut packet);
+        let packet = encoded.map(|()| packet).map_err(|error| key.explain(SET, error));
+        Self { template: key.template(), redis: key.redis(), packet, unreadable }
+    }
+
+    /// Returns the lifetime of the key, and whether it is the one that its template declares.
+    fn lifetime(&self, ttl: Option<Duration>) -> (Expiry, bool) {
+        ttl.map_or_else(|| (self.template.lifetime().into(), true), |ttl| (Expiry::After(ttl), false))
+    }
+
+    /// Returns the whole command. `ttl` overrides the TTL of the template.
+    fn packet(self, ttl: Option<Duration>) -> Result<Packet> {
+        let (expiry, is_declared) = self.lifetime(ttl);
+        let Self { template, packet, .. } = self;
+        let mut packet = packet?;
+        if is_declared {
+            packet.with_declared_lifetime(PacketLifetime::Options(1), template.inherits_lifetime);
+        }
+        let key = packet.keys.as_slice().first().cloned();
+        let about = |error: Error| error.about(SET, Some(template.name()), key.as_ref().map(KeyText::as_str));
+        expiry.push_for_set(&mut packet.args).map_err(about)?;
+        Ok(packet)
     }
 }
 
 impl<S, V, R> SetManyOptions<S, V, R> {
-    /// Returns the lifetime of a key, and whether it is the one that its template declares.
-    fn lifetime(ttl: Option<Duration>, template: &'static TemplateMeta) -> (Expiry, bool) {
-        ttl.map_or_else(|| (template.lifetime().into(), true), |ttl| (Expiry::After(ttl), false))
+    fn template(&self) -> Option<&'static TemplateMeta> {
+        self.writes.first().map(|write| write.template)
     }
 
     /// Takes the entries and returns the request.
     fn request(&mut self) -> Result<Request> {
-        let packets = std::mem::replace(&mut self.packets, Ok(Vec::new()))?;
-        if packets.is_empty() {
+        let writes = std::mem::take(&mut self.writes);
+        if writes.is_empty() {
             return Ok(Request::Empty);
         }
         if self.if_all_absent {
-            return self.conditional(packets);
+            return self.conditional(writes);
         }
-        let packets: Result<Vec<_>> = packets
-            .into_iter()
-            .map(|(template, mut packet)| {
-                let (expiry, is_declared) = Self::lifetime(self.ttl, template);
-                if is_declared {
-                    packet.with_declared_lifetime(PacketLifetime::Options(1), template.inherits_lifetime);
-                }
-                let key = packet.keys.as_slice().first().cloned();
-                let about =
-                    |error: Error| error.about(SET, Some(template.name()), key.as_ref().map(KeyText::as_str));
-                expiry.push_for_set(&mut packet.args).map_err(about)?;
-                Ok(packet)
-            })
-            .collect();
+        let packets: Result<Vec<_>> = writes.into_iter().map(|write| write.packet(self.ttl)).collect();
         Ok(std::mem::take(&mut self.endings).before(packets?))
     }
 
-    fn conditional(&self, packets: Vec<(&'static TemplateMeta, Packet)>) -> Result<Request> {
-        if packets.len() > KEYS_PER_COMMAND {
+    fn conditional(&self, writes: Vec<Write>) -> Result<Request> {
+        if writes.len() > KEYS_PER_COMMAND {
             return Err(Error::invalid_input(format!(
                 "{} keys are too many for one atomic step: use at most {KEYS_PER_COMMAND}",
-                packets.len()
+                writes.len()
             )));
         }
-        let (mut keys, mut args, mut inherits) = (Vec::with_capacity(packets.len()), Args::default(), false);
-        for (template, packet) in packets {
-            let (expiry, is_declared) = Self::lifetime(self.ttl, template);
+        let (mut keys, mut args, mut inherits) = (Vec::with_capacity(writes.len()), Args::default(), false);
+        for write in writes {
+            let (expiry, is_declared) = write.lifetime(self.ttl);
+            let (template, packet) = (write.template, write.packet?);
             let is_inherited = is_declared && template.inherits_lifetime;
             inherits |= is_inherited;
             args.push(lifetime_word(expiry, is_inherited)?.as_bytes());
@@ -255,12 +311,14 @@ impl<S: Keyspace, V: SingleValue, R: 'static> CommandOptions for SetManyOptions<
     }
 
     fn finish(&mut self) -> Command<R> {
-        let server = std::mem::replace(&mut self.server, Ok(None));
+        let template = self.template();
+        let unreadable = self.writes.iter_mut().find_map(|write| write.unreadable.take());
+        let server = same_server(self.writes.iter_mut().map(|write| write.redis.take()));
         let redis = server.as_ref().ok().cloned().flatten();
         let request = self.request().and_then(|request| server.map(|_| request));
-        let command = Command::new::<S>(SET, self.template, request, self.decode)
+        let command = Command::new::<S>(SET, template, request, self.decode)
             .on_target(redis.into())
-            .unreadable(self.unreadable.take())
+            .unreadable(unreadable)
             .with_call(std::mem::take(&mut self.call));
         if self.if_all_absent { command } else { command.repeatable() }
     }
@@ -268,24 +326,12 @@ impl<S: Keyspace, V: SingleValue, R: 'static> CommandOptions for SetManyOptions<
 
 impl<S, V, R> fmt::Debug for SetManyOptions<S, V, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let template = self.template.map(TemplateMeta::template);
+        let template = self.template().map(TemplateMeta::template);
         f.debug_struct("SetMany").field("template", &template).finish_non_exhaustive()
     }
 }
 
 command_builder!(SetMany<S, V, R> => R, where S: Keyspace, V: SingleValue, R: 'static);
-
-fn value_packet<S: Keyspace, V: SingleValue>(
-    key: &Key<S, V>,
-    value: &V::Borrowed,
-    unreadable: &mut Option<Error>,
-) -> Result<Packet> {
-    let mut packet = Packet::new("SET", Keys::One(key.text()));
-    let (encoded, problem) = push_value::<S, V>(key, value, &mut packet);
-    encoded?;
-    *unreadable = unreadable.take().or(problem);
-    Ok(packet)
-}
 
 fn stored(request: &Request, replies: Replies) -> Result<()> {
     for (packet, reply) in request.requested().zip(read::many(replies)) {

@@ -1,8 +1,8 @@
 //! A node that does not answer holds up nothing but its own commands.
 
-use redis_keyspace::{Key, Redis};
+use redis_keyspace::{Error, Key, Redis, Result};
 use redis_keyspace_tests::scripted::{ScriptedNode, bulk, list, slots};
-use redis_keyspace_tests::{PATIENCE, RealCluster, eventually};
+use redis_keyspace_tests::{PATIENCE, RealCluster, eventually, unique_namespace};
 use tokio::task::{JoinSet, block_in_place};
 
 use crate::{CartKeys, builder, on, slot_of};
@@ -29,7 +29,7 @@ enum Operation {
 impl Operation {
     const ALL: [Self; 4] = [Self::GetMany, Self::SetMany, Self::DelMany, Self::Batch];
 
-    async fn run(self, redis: Redis) -> redis_keyspace::Result<()> {
+    async fn run(self, redis: Redis) -> Result<()> {
         let pages = ids().map(|id| CartKeys::page(id).on(&redis));
         match self {
             Self::GetMany => Key::get_many(pages).await.map(drop),
@@ -115,4 +115,95 @@ fn a_frozen_master_holds_up_no_command_for_others() {
             outcome.unwrap();
         }
     });
+}
+
+/// The results of operations on many keys, each with its id.
+type Each<T> = Vec<(u64, Result<T>)>;
+
+/// Reads pages, writes values with stale copies, and deletes blobs, at the same time.
+async fn each_of_many(redis: &Redis) -> (Each<Option<String>>, Each<()>, Each<bool>) {
+    let ids = 0..60;
+    let read = Key::get_many(ids.clone().map(CartKeys::page)).on(redis).each();
+    let written = Key::set_many(ids.clone().map(|id| (CartKeys::kept(id), "x"))).on(redis).each();
+    let deleted = Key::del_many(ids.map(CartKeys::blob)).on(redis).each();
+    let (read, written, deleted) = tokio::join!(read, written, deleted);
+    let (read, written, deleted) = (read.unwrap(), written.unwrap(), deleted.unwrap());
+    ((0..).zip(read).collect(), (0..).zip(written).collect(), (0..).zip(deleted).collect())
+}
+
+/// Checks that the keys of this node, and no others, fail with an error of this kind.
+fn assert_costs_only_its_keys<T: std::fmt::Debug>(
+    results: Each<T>,
+    is_there: impl Fn(u64) -> bool,
+    is_expected: impl Fn(&Error) -> bool,
+    is_right: impl Fn(&T) -> bool,
+) {
+    assert_eq!(results.len(), 60);
+    assert!((0..60).any(&is_there) && !(0..60).all(&is_there));
+    for (id, result) in results {
+        match result {
+            Ok(value) => assert!(!is_there(id) && is_right(&value), "{id}: {value:?}"),
+            Err(error) => assert!(is_there(id) && is_expected(&error), "{id}: {error}"),
+        }
+    }
+}
+
+/// Makes a master fail, and checks the results of operations on many keys.
+fn a_failing_master_costs_only_its_keys(
+    fail: impl Fn(&RealCluster, usize),
+    limit: std::time::Duration,
+    is_expected: impl Fn(&Error) -> bool,
+) {
+    // The nodes do not notice the failure, and the master is not replaced.
+    let cluster = RealCluster::builder().replicas(0).node_timeout(600_000).start();
+    let namespace = unique_namespace();
+    let builder = || builder(&cluster).namespace(&namespace).unwrap();
+    on(builder(), async |redis: Redis| {
+        let impatient = builder().timeout(limit).build().unwrap();
+        Key::set_many((0..60).map(|id| (CartKeys::page(id), "x"))).await.unwrap();
+        // Also connects to all nodes.
+        each_of_many(&impatient).await;
+        let failing = cluster.masters()[1];
+        let owner = |slot| cluster.master_of(slot);
+        let page_owners: Vec<_> = (0..60).map(|id| owner(slot_of(&redis, &CartKeys::page(id)))).collect();
+        let kept_owners: Vec<_> = (0..60).map(|id| owner(slot_of(&redis, &CartKeys::kept(id)))).collect();
+        let blob_owners: Vec<_> = (0..60).map(|id| owner(slot_of(&redis, &CartKeys::blob(id)))).collect();
+        Key::set_many((0..60).map(|id| (CartKeys::blob(id), vec![1]))).await.unwrap();
+        fail(&cluster, failing);
+        let (read, written, deleted) = each_of_many(&impatient).await;
+        let is_in = |owners: &[usize], id: u64| owners[usize::try_from(id).unwrap()] == failing;
+        assert_costs_only_its_keys(
+            read,
+            |id| is_in(&page_owners, id),
+            &is_expected,
+            |value| value.as_deref() == Some("x"),
+        );
+        assert_costs_only_its_keys(written, |id| is_in(&kept_owners, id), &is_expected, |()| true);
+        assert_costs_only_its_keys(deleted, |id| is_in(&blob_owners, id), &is_expected, |existed| *existed);
+        for id in 0..60 {
+            if !is_in(&kept_owners, id) {
+                assert_eq!(CartKeys::kept(id).get().await.unwrap().as_deref(), Some("x"));
+            }
+            if !is_in(&blob_owners, id) {
+                assert_eq!(CartKeys::blob(id).get().await.unwrap(), None);
+            }
+        }
+        // As a whole, the same operations fail.
+        Key::get_many((0..60).map(CartKeys::page)).on(&impatient).await.unwrap_err();
+        impatient.close().await;
+    });
+}
+
+#[test]
+fn a_master_that_is_down_costs_only_its_keys() {
+    let kill = |cluster: &RealCluster, node| cluster.node(node).kill();
+    a_failing_master_costs_only_its_keys(kill, crate::LIMIT, Error::is_unavailable);
+}
+
+#[test]
+fn a_frozen_master_costs_only_its_keys() {
+    // The other nodes need much less than this.
+    let limit = std::time::Duration::from_secs(5);
+    let pause = |cluster: &RealCluster, node| cluster.node(node).pause();
+    a_failing_master_costs_only_its_keys(pause, limit, Error::is_timeout);
 }

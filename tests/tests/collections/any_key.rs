@@ -242,6 +242,8 @@ checks! {
     },
     set_many of SingleValue: async {
         let pair = |nths: [u64; 2], text| nths.map(|nth| (Keys::note(520, nth), text));
+        let each = Key::set_many(pair([1, 2], "each")).each().await.unwrap();
+        assert!(matches!(each[..], [Ok(()), Ok(())]), "{each:?}");
         Key::set_many(pair([1, 2], "a")).ttl(MINUTE).await.unwrap();
         assert!(is_new(Keys::note(520, 1).ttl().await.unwrap(), MINUTE));
         assert!(!Key::set_many(pair([2, 3], "b")).only_if_all_absent().await.unwrap());

@@ -127,12 +127,17 @@ checks! {
         ValueKeys::text(14).set("").await.unwrap();
         let read = Key::get_many([13, 130, 14, 13].map(ValueKeys::text)).await.unwrap();
         assert_eq!(read, [Some("a".to_owned()), None, Some(String::new()), Some("a".to_owned())]);
+        let each = Key::get_many([13, 130, 14, 13].map(ValueKeys::text)).each().await.unwrap();
+        assert_eq!(each.into_iter().map(Result::unwrap).collect::<Vec<_>>(), read);
     },
     del_many of Kind: async {
         ValueKeys::text(15).set("a").await.unwrap();
         ValueKeys::text(16).set("b").await.unwrap();
         assert_eq!(Key::del_many([15, 16, 150].map(ValueKeys::text)).await.unwrap(), 2);
         assert_eq!(Key::get_many([15, 16].map(ValueKeys::text)).await.unwrap(), [None, None]);
+        ValueKeys::text(15).set("a").await.unwrap();
+        let each = Key::del_many([15, 16, 15].map(ValueKeys::text)).each().await.unwrap();
+        assert!(matches!(each[..], [Ok(true), Ok(false), Ok(false)]), "{each:?}");
     },
     get_or_set_many: async {
         ValueKeys::text(17).set("there").await.unwrap();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redis_keyspace::command::Ttl;
-use redis_keyspace::{Counter, ErrorKind, Json, Key, Keyspace, Redis, Text};
+use redis_keyspace::command::{OnUnavailable, Ttl};
+use redis_keyspace::{Counter, Error, ErrorKind, Json, Key, Keyspace, Redis, Text};
 use redis_keyspace_embedded::Server;
 use redis_keyspace_tests::{PATIENCE, both_servers, raw, wire, within};
 
@@ -76,6 +76,63 @@ both_servers! {
         assert_eq!(Key::get_many([Keys::list(1), Keys::list(2)]).await.unwrap(), [Some(vec![1]), Some(vec![2])]);
     }
 
+    async fn each_key_has_its_own_result(redis: Redis) {
+        let () = raw(&redis, &["RPUSH", &wire(&Keys::text(2)), "x"]).await;
+        Keys::text(1).set("a").await.unwrap();
+        // In the order of the keys, with a gap and a key twice.
+        let read = Key::get_many([1, 2, 3, 1].map(Keys::text)).each().await.unwrap();
+        let [Ok(Some(first)), Err(wrong), Ok(None), Ok(Some(again))] = &read[..] else { panic!("{read:?}") };
+        assert_eq!((first.as_str(), again.as_str()), ("a", "a"));
+        assert_eq!((wrong.kind(), wrong.key()), (ErrorKind::WrongType, Some("many:text:2")), "{wrong}");
+        assert!(wrong.to_string().contains("expected string (Text), found list"), "{wrong}");
+
+        let () = raw(&redis, &["SET", &wire(&Keys::list(1)), "no list"]).await;
+        Keys::list(2).set(&vec![2]).await.unwrap();
+        let read = Key::get_many([1, 2].map(Keys::list)).each().await.unwrap();
+        let [Err(undecodable), Ok(Some(two))] = &read[..] else { panic!("{read:?}") };
+        assert_eq!((undecodable.kind(), undecodable.key()), (ErrorKind::Decode, Some("many:list:1")));
+        assert_eq!(*two, [2]);
+        Keys::count(1).incr().await.unwrap();
+        let counts = Key::get_many([1, 2].map(Keys::count)).each().await.unwrap();
+        assert!(matches!(counts[..], [Ok(1), Ok(0)]), "{counts:?}");
+
+        let entries = [(Keys::text(4), "first"), (Keys::forever(5), "five"), (Keys::text(4), "last")];
+        let stored = Key::set_many(entries).each().await.unwrap();
+        assert!(matches!(stored[..], [Ok(()), Ok(()), Ok(())]), "{stored:?}");
+        assert_eq!(Keys::text(4).get().await.unwrap().as_deref(), Some("last"));
+        assert!(Keys::text(4).ttl().await.unwrap().remaining() > Some(MINUTE));
+        assert_eq!(Keys::forever(5).ttl().await.unwrap(), Ttl::NoExpiry);
+        Key::set_many([(Keys::text(4), "short")]).ttl(MINUTE).each().await.unwrap().pop().unwrap().unwrap();
+        assert!(Keys::text(4).ttl().await.unwrap().remaining() <= Some(MINUTE));
+
+        let gone = Key::del_many([Keys::text(4), Keys::text(6), Keys::forever(5), Keys::text(4)]);
+        let gone = gone.each().await.unwrap();
+        assert!(matches!(gone[..], [Ok(true), Ok(false), Ok(true), Ok(false)]), "{gone:?}");
+    }
+
+    async fn writes_of_each_key_end_fills(_redis: Redis) {
+        // What is loaded before a write of the key is not stored after it.
+        let (written, deleted) = (Keys::text(7), Keys::text(8));
+        written
+            .get_or_set(async || {
+                let each = Key::set_many([(Keys::text(7), "newer")]).each().await.unwrap();
+                assert!(matches!(each[..], [Ok(())]), "{each:?}");
+                "older".to_owned()
+            })
+            .await
+            .unwrap();
+        assert_eq!(written.get().await.unwrap().as_deref(), Some("newer"));
+        deleted
+            .get_or_set(async || {
+                let each = Key::del_many([Keys::text(8)]).each().await.unwrap();
+                assert!(matches!(each[..], [Ok(false)]), "{each:?}");
+                "older".to_owned()
+            })
+            .await
+            .unwrap();
+        assert_eq!(deleted.get().await.unwrap(), None);
+    }
+
     async fn many_keys_work_in_a_batch(redis: Redis) {
         Key::set_many((0..1500).map(|id| (Keys::text(id), id.to_string()))).await.unwrap();
         let ids = 0..1500;
@@ -108,6 +165,10 @@ fn an_empty_list_needs_no_server() {
                 assert!(Key::get_many(std::iter::empty::<Key<Keys, Text>>()).await.unwrap().is_empty());
                 assert_eq!(Key::del_many(Vec::<Key<Keys, Counter>>::new()).await.unwrap(), 0);
                 Key::set_many(Vec::<(Key<Keys, Text>, &str)>::new()).await.unwrap();
+                assert!(Key::get_many(Vec::<Key<Keys, Text>>::new()).each().await.unwrap().is_empty());
+                assert!(
+                    Key::set_many(Vec::<(Key<Keys, Text>, &str)>::new()).each().await.unwrap().is_empty()
+                );
                 assert_eq!(
                     nowhere.stats().connections.iter().map(|pool| pool.failed_connects).sum::<u64>(),
                     0
@@ -145,16 +206,92 @@ fn a_refused_write_among_many_is_named() {
         redis
             .scope(async {
                 redis.ping().await.unwrap();
-                let full = redis_keyspace_embedded::Fault::error(
-                    "OOM command not allowed when used memory > 'maxmemory'.",
-                );
-                server.inject(full.on("SET").times(1)).keep();
+                let full = || {
+                    redis_keyspace_embedded::Fault::error(
+                        "OOM command not allowed when used memory > 'maxmemory'.",
+                    )
+                };
+                server.inject(full().on("SET").times(1)).keep();
                 let error = Key::set_many([(Keys::text(1), "a"), (Keys::text(2), "b")]).await.unwrap_err();
                 assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("OOM")), "{error}");
                 assert_eq!(error.key(), Some("many:text:1"));
                 assert_eq!(error.field(), Some("text"), "{error}");
                 assert_eq!(Key::get_many([1, 2].map(Keys::text)).await.unwrap(), [None, Some("b".into())]);
+
+                server.inject(full().on("SET").times(1)).keep();
+                let entries = [(Keys::text(3), "c"), (Keys::text(4), "d")];
+                let stored = Key::set_many(entries).each().await.unwrap();
+                let [Err(error), Ok(())] = &stored[..] else { panic!("{stored:?}") };
+                assert_eq!((error.code(), error.key()), (Some("OOM"), Some("many:text:3")), "{error}");
+                assert_eq!(Key::get_many([3, 4].map(Keys::text)).await.unwrap(), [None, Some("d".into())]);
             })
             .await;
+    });
+}
+
+#[test]
+fn each_key_may_be_on_its_own_server() {
+    within(PATIENCE, async {
+        let (one, other) = (Redis::embedded(), Redis::embedded());
+        let keys = || [Keys::text(1).on(&one), Keys::text(1).on(&other)];
+        let whole = Key::get_many(keys()).await.unwrap_err();
+        assert_eq!(whole.kind(), ErrorKind::InvalidInput, "{whole}");
+        // No handle is in scope: each key has its own.
+        let stored = Key::set_many(keys().into_iter().zip(["a", "b"])).each().await.unwrap();
+        assert!(stored.iter().all(Result::is_ok), "{stored:?}");
+        let read = Key::get_many(keys()).each().await.unwrap();
+        let read: Vec<_> = read.into_iter().map(|value| value.unwrap().unwrap()).collect();
+        assert_eq!(read, ["a", "b"]);
+        // The handle of the command comes first.
+        let read = Key::get_many(keys()).on(&one).each().await.unwrap();
+        assert!(read.into_iter().all(|value| value.unwrap().as_deref() == Some("a")));
+        let gone = Key::del_many(keys()).each().await.unwrap();
+        assert!(matches!(gone[..], [Ok(true), Ok(true)]), "{gone:?}");
+    });
+}
+
+#[test]
+fn each_key_fails_by_itself_without_a_server() {
+    within(PATIENCE, async {
+        let nowhere = Redis::builder().host("127.0.0.1").port(1).timeout(MINUTE).build().unwrap();
+        let read = Key::get_many([1, 2].map(Keys::text)).on(&nowhere).each().await.unwrap();
+        assert_eq!(read.len(), 2);
+        assert!(read.iter().all(|value| value.as_ref().is_err_and(Error::is_unavailable)), "{read:?}");
+        let misses = Key::get_many([1, 2].map(Keys::text)).on_unavailable(OnUnavailable::Miss).on(&nowhere);
+        let misses = misses.each().await.unwrap();
+        assert!(matches!(misses[..], [Ok(None), Ok(None)]), "{misses:?}");
+        let waiting = Key::set_many([(Keys::text(1), "a")]).wait_replicas(1, MINUTE).on(&nowhere);
+        let error = waiting.each().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        let error =
+            Key::del_many([Keys::text(1)]).wait_replicas(1, MINUTE).on(&nowhere).each().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    });
+}
+
+#[test]
+fn a_command_that_was_polled_has_no_separate_results() {
+    within(PATIENCE, async {
+        let redis = Redis::embedded();
+        let mut read = Key::get_many([Keys::text(1)]).on(&redis);
+        (&mut read).await.unwrap();
+        assert_eq!(read.each().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        let mut write = Key::set_many([(Keys::text(1), "a")]).on(&redis);
+        (&mut write).await.unwrap();
+        assert_eq!(write.each().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn the_results_of_each_key_are_one_round_trip() {
+    within(PATIENCE, async {
+        let server = Server::new();
+        let redis = Redis::builder().embedded(server.clone()).shared_connections(1).build().unwrap();
+        redis.ping().await.unwrap();
+        let before = server.round_trips();
+        Key::get_many((0..100).map(Keys::text)).on(&redis).each().await.unwrap();
+        Key::set_many((0..100).map(|id| (Keys::text(id), "a"))).on(&redis).each().await.unwrap();
+        Key::del_many((0..100).map(Keys::text)).on(&redis).each().await.unwrap();
+        assert_eq!(server.round_trips() - before, 3);
     });
 }

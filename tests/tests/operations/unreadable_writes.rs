@@ -64,6 +64,11 @@ both_servers! {
             assert_refused(key.set(&number).only_if_absent().await, "JSON has no way");
             assert_refused(key.get_set(&number).await, "JSON has no way");
             assert_refused(Key::set_many([(key.clone(), number)]).await, "JSON has no way");
+            let other = Keys::float(id + 1000);
+            let each = Key::set_many([(key.clone(), number), (other.clone(), 1.5)]).each().await.unwrap();
+            let [refused, Ok(())] = <[_; 2]>::try_from(each).unwrap() else { panic!("only one is refused") };
+            assert_refused(refused, "JSON has no way");
+            assert_eq!(other.get().await.unwrap(), Some(1.5), "the other one is stored");
             let (set, got) = redis.batch((key.set(&number), key.get())).each().await.unwrap();
             assert_refused(set, "JSON has no way");
             assert_eq!(got.unwrap(), None);
@@ -124,6 +129,8 @@ both_servers! {
             assert_refused(key.set(&OneWay(1)).on(&verifying).await, "no reader could decode");
             assert_refused(key.set(&OneWay(1)).only_if_absent().on(&verifying).await, "no reader could decode");
             assert_refused(Key::set_many([(key.clone(), OneWay(1))]).on(&verifying).await, "no reader");
+            let each = Key::set_many([(key.clone(), OneWay(1))]).on(&verifying).each().await.unwrap();
+            each.into_iter().for_each(|result| assert_refused(result, "no reader"));
         }
         let key = Keys::one_way(1).on(&verifying);
         let (set, there) = verifying.batch((key.set(&OneWay(1)), key.exists())).each().await.unwrap();
