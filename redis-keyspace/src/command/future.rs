@@ -9,9 +9,10 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, NAMING, Observed, Subject, Target, explain_missing, has_refusal, has_wrong_type,
-    is_answered_by_replica, is_final, is_redirected, learn_missing, may_be_repeated, may_have, naming_types,
-    not_run, renew_if_replica, run, run_on_replica, run_rest, run_waiting, submit, submit_to_replica,
+    Binding, DeadlineWatch, NAMING, Observed, Subject, Target, WrongTypeOf, explain_missing, has_refusal,
+    has_wrong_type, is_answered_by_replica, is_final, is_redirected, learn_missing, may_be_repeated,
+    may_have, not_run, renew_if_replica, run, run_on_replica, run_rest, run_waiting, submit,
+    submit_to_replica,
 };
 use crate::connect::{Node, Receiver, Submitted};
 use crate::error::{Error, ErrorKind, Result};
@@ -144,17 +145,18 @@ impl<T> Command<T> {
         Step::GoOn(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
     }
 
-    /// Asks which type the key has instead of the expected one. Returns the replies if that is not
-    /// possible.
+    /// Asks which types the keys have instead of the expected ones. Returns the replies if that is
+    /// not possible.
     #[cold]
     fn naming_types(&self, replies: Replies) -> std::result::Result<CommandProgress, Replies> {
         let Self { request, subject, call, .. } = self;
-        match (request, subject.template, call.target.resolve(subject.keyspace)) {
-            (Ok(request), Some(template), Ok(binding)) => {
+        match (request, call.target.resolve(subject.keyspace)) {
+            (Ok(request), Ok(binding)) => {
                 // The error is known. Its explanation must not take long.
                 let deadline = Deadline::after(binding.deadline(call.timeout).limit().min(NAMING));
-                let named = naming_types(binding, request.clone(), template, deadline, replies);
-                Ok(CommandProgress::slow(async { Ok(named.await) }))
+                let (request, subject, others) = (request.clone(), *subject, call.others().to_vec());
+                let wrong = WrongTypeOf { binding, request, subject, others, deadline };
+                Ok(CommandProgress::slow(async { Ok(wrong.named(replies).await) }))
             }
             _ => Err(replies),
         }

@@ -21,7 +21,7 @@ use script::Action;
 #[cfg(feature = "embedded")]
 pub(crate) use script::UPDATE_SCRIPT;
 
-use crate::client::{Binding, CallOptions, Observed, Subject, call_options, run};
+use crate::client::{Binding, CallOptions, Observed, Subject, call_options, naming_types, run};
 use crate::error::{Error, Result};
 use crate::kind::SingleValue;
 use crate::protocol::{Keys, Packet, Request, read};
@@ -228,7 +228,7 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
         let deadline = binding.deadline(self.options.timeout);
         let _turn = take_turn(&binding, self.key.as_str(), deadline).await?;
         observed.to(&binding);
-        let mut there = read_ending_fills(&binding, &self.key, deadline).await?;
+        let mut there = read_ending_fills(&binding, &self.key, subject, deadline).await?;
         observed.value(subject, "received", there.as_ref().map_or(0, Bytes::len));
         let mut encoded = Vec::new();
         let mut attempts = Attempts::new(self.attempts, deadline);
@@ -271,12 +271,14 @@ impl<'f, S: Keyspace, V: SingleValue, R> Update<'f, S, V, R> {
 async fn read_ending_fills<S, V>(
     binding: &Arc<Binding>,
     key: &Key<S, V>,
+    subject: &Subject,
     deadline: Deadline,
 ) -> Result<Option<Bytes>> {
     let get = Packet::new("GET", Keys::One(key.text()));
     let request =
         if key.template().ends_fills() { Request::ending_fills_of(get, false) } else { Request::One(get) };
     let replies = run(Arc::clone(binding), &request, deadline, true, None).await?;
+    let replies = naming_types(binding, &request, *subject, deadline, replies).await;
     read::requested_replies(&request, replies).and_then(read::one).and_then(read::to_bytes)
 }
 

@@ -11,7 +11,9 @@ use futures_core::future::BoxFuture;
 
 use super::attempts::{ATTEMPTS, Attempts, take_turn};
 use super::change::Change;
-use crate::client::{Binding, CallOptions, Observed, Subject, call_options, missing_command, run};
+use crate::client::{
+    Binding, CallOptions, Observed, Subject, call_options, missing_command, naming_types, run,
+};
 use crate::command::{all_fields, change_field, decode_record};
 use crate::error::{Error, Result};
 use crate::key::Companion;
@@ -243,19 +245,19 @@ impl<'f, S: Keyspace, T: RecordFields, R> UpdateRecord<'f, S, T, R> {
         async move {
             let subject = Subject::new(Some(S::META), Some(self.key.template()), "EVALSHA");
             let observed = Observed::command(&subject);
-            let outcome = self.change(&observed).await;
+            let outcome = self.change(&observed, &subject).await;
             observed.outcome(&subject, outcome.as_ref().err());
             outcome.and_then(self.finish).map_err(|error| self.key.explain("EVALSHA", error))
         }
     }
 
-    async fn change(&mut self, observed: &Observed) -> Result<Option<T>> {
+    async fn change(&mut self, observed: &Observed, subject: &Subject) -> Result<Option<T>> {
         self.ttl.map_or(Ok(()), check_lifetime)?;
         let binding = self.options.resolve::<S>()?;
         let deadline = binding.deadline(self.options.timeout);
         let _turn = take_turn(&binding, self.key.as_str(), deadline).await?;
         observed.to(&binding);
-        let mut there = read_all(&self.key, &binding, deadline).await?;
+        let mut there = read_all(&self.key, &binding, subject, deadline).await?;
         let mut attempts = Attempts::new(self.attempts, deadline);
         loop {
             let record: Option<T> = decode_record(there.clone())?;
@@ -286,6 +288,7 @@ impl<'f, S: Keyspace, T: RecordFields, R> UpdateRecord<'f, S, T, R> {
 async fn read_all<S, T>(
     key: &Key<S, Record<T>>,
     binding: &Arc<Binding>,
+    subject: &Subject,
     deadline: Deadline,
 ) -> Result<HashFields> {
     let read = Packet::new("HGETALL", Keys::One(key.text()));
@@ -296,6 +299,7 @@ async fn read_all<S, T>(
         false => Request::One(read),
     };
     let replies = run(Arc::clone(binding), &request, deadline, true, None).await?;
+    let replies = naming_types(binding, &request, *subject, deadline, replies).await;
     all_fields(read::requested_replies(&request, replies).and_then(read::one)?)
 }
 

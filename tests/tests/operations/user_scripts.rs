@@ -118,6 +118,13 @@ struct WriteInSecret(Key<Keys, Text>);
 struct Number(Key<Keys, Text>);
 
 #[derive(Script)]
+#[script(source = "return redis.call('INCR', KEYS[2])", returns = i64)]
+struct AddToDepot {
+    log: Key<Keys, List<Json<Move>>>,
+    depot: Key<Depots, Counter>,
+}
+
+#[derive(Script)]
 #[script(source = "redis.call('APPEND', KEYS[1], 'x') return redis.call('APPEND', KEYS[2], 'y')", returns = i64)]
 struct Append(Key<Keys, Text>, Key<Keys, Text>);
 
@@ -187,6 +194,7 @@ fn embedded() -> (Server, RedisBuilder) {
         script.call(&[&b"SET"[..], &keys[0], &b"written"[..]])
     });
     server.register_script(Number::SOURCE, |script, keys, _| script.call(&[&b"GET"[..], &keys[0]]));
+    server.register_script(AddToDepot::SOURCE, |script, keys, _| script.call(&[&b"INCR"[..], &keys[1]]));
     server.register_script(Append::SOURCE, |script, keys, _| {
         script.call(&[&b"APPEND"[..], &keys[0], &b"x"[..]]);
         script.call(&[&b"APPEND"[..], &keys[1], &b"y"[..]])
@@ -251,6 +259,7 @@ everywhere! {
     results_that_do_not_fit_are_errors
     a_script_that_failed_is_not_repeated
     many_tasks_run_scripts
+    the_key_of_another_type_is_named
 }
 
 mod bodies {
@@ -289,6 +298,20 @@ mod bodies {
         let nan = Sum { stocks: Vec::new(), factor: f64::NAN }.run().await.unwrap_err();
         assert_eq!(nan.kind(), ErrorKind::Encode);
         assert!(nan.to_string().contains("ARGV[1]"), "{nan}");
+    }
+
+    pub(super) async fn the_key_of_another_type_is_named(redis: Redis) {
+        // In one slot of a cluster: a counter of one keyspace and the log of another one.
+        let (depot, log) = (Depots::stock(31), Keys::log(31));
+        depot.raw("RPUSH").arg("x").writes().query::<u64>().await.unwrap();
+        log.raw("RPUSH").arg("x").writes().query::<u64>().await.unwrap();
+        let add = || AddToDepot { log: log.clone(), depot: depot.clone() }.run();
+        let alone = add().await.unwrap_err();
+        let in_batch = redis.batch((add(),)).each().await.unwrap().0.unwrap_err();
+        for error in [alone, in_batch] {
+            assert_eq!((error.kind(), error.key()), (ErrorKind::WrongType, Some(depot.as_str())), "{error}");
+            assert!(error.to_string().contains("expected string (Counter), found list"), "{error}");
+        }
     }
 
     pub(super) async fn scripts_are_parts_of_batches_and_transactions(redis: Redis) {

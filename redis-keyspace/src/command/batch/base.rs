@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 
 use super::commands::{Commands, RequestsOfParts};
-use super::part::{BatchRequests, PartOutcome, PartOutcomes};
+use super::part::{BatchRequests, PartOutcomes};
 use super::send::send;
 use super::transact::transact;
 use super::types::name_types;
@@ -180,9 +180,7 @@ impl<C: Commands<Finished = C>> Batch<C> {
             let run: BoxFuture<'_, _> = Box::pin(send(&redis, &parts, &mut requests, timeout, &observed));
             run.await
         };
-        if outcomes.iter().any(PartOutcome::has_wrong_type) {
-            Box::pin(name_types(&redis, &parts, &requests, timeout, &mut outcomes)).await;
-        }
+        name_types(&redis, &parts, &requests, timeout, &mut outcomes).await;
         observed.batch_ended(name, subject.as_ref());
         Ok(C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &redis, &observed)))
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use futures_util::future::join_all;
 
 use super::part::{BatchRequests, Part, PartOutcome, target};
-use crate::client::{NAMING, Redis, naming_types};
+use crate::client::{NAMING, Redis, WrongTypeOf};
 use crate::time::Deadline;
 
 /// Asks for the types of keys whose commands failed because of them, all at the same time. The
@@ -17,20 +18,25 @@ pub(super) async fn name_types(
     timeout: Option<Duration>,
     outcomes: &mut [PartOutcome],
 ) {
+    if !outcomes.iter().any(PartOutcome::has_wrong_type) {
+        return;
+    }
     let failed = outcomes.iter_mut().zip(parts).zip(&requests.0);
     let asked = failed.filter_map(|((outcome, part), request)| {
         if !outcome.has_wrong_type() {
             return None;
         }
         let binding = target(redis, part.call).resolve(part.subject.keyspace);
-        let (Some(template), Ok(binding)) = (part.subject.template, binding) else { return None };
+        let Ok(binding) = binding else { return None };
         let deadline = Deadline::after(binding.deadline(timeout).limit().min(NAMING));
+        let (request, subject, others) = (request.clone(), *part.subject, part.call.others().to_vec());
+        let wrong = WrongTypeOf { binding, request, subject, others, deadline };
         Some(async move {
             if let Some(Ok(replies)) = outcome.replies.take() {
-                let named = naming_types(binding, request.clone(), template, deadline, replies).await;
-                outcome.replies = Some(Ok(named));
+                outcome.replies = Some(Ok(wrong.named(replies).await));
             }
         })
     });
-    join_all(asked.collect::<Vec<_>>()).await;
+    let asking: BoxFuture<'_, _> = Box::pin(join_all(asked.collect::<Vec<_>>()));
+    asking.await;
 }

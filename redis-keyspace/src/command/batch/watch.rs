@@ -12,6 +12,7 @@ use super::commands::{Commands, RequestsOfParts};
 use super::part::{BatchRequests, Part, PartOutcome, PartOutcomes};
 use super::servers::Binder;
 use super::transact::{elsewhere, gather};
+use super::types::name_types;
 use crate::client::{Binding, CallOptions, Observed, Redis, Subject, Target, WatchAttempts, WatchSession};
 use crate::command::key_group::{KeyGroup, KeysOfGroup};
 use crate::error::{Budget, Error, Result};
@@ -163,7 +164,8 @@ impl Watched {
         let observed = Observed::batch("PIPELINE", parts.len());
         let subject = parts.first().map(|part| *part.subject);
         let run: BoxFuture<'_, _> = Box::pin(self.outcomes(&parts, &mut requests, &observed));
-        let outcomes = run.await?;
+        let mut outcomes = run.await?;
+        name_types(&self.redis, &parts, &requests, None, &mut outcomes).await;
         observed.batch_ended("PIPELINE", subject.as_ref());
         C::all(C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &self.redis, &observed)))
     }
@@ -333,7 +335,8 @@ where
         let of_commands = parts.first().map(|part| *part.subject);
         let run: BoxFuture<'_, _> =
             Box::pin(execute(&self.redis, session, &parts, &mut requests, subject, &observed));
-        let Some(outcomes) = run.await? else { return Ok(Attempted::Conflict) };
+        let Some(mut outcomes) = run.await? else { return Ok(Attempted::Conflict) };
+        name_types(&self.redis, &parts, &requests, self.timeout, &mut outcomes).await;
         observed.batch_ended("MULTI", of_commands.as_ref());
         let results = C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &self.redis, &observed));
         C::all(results).map(|results| Attempted::Done(Some(results))).map_err(Failed::Final)

@@ -46,8 +46,8 @@ use crate::kind::{Kind, Layout, SingleValue, Stored};
 /// # Type
 ///
 /// To the server, a HyperLogLog is a string in a special format. A command on a string of another
-/// format fails with [`WrongType`](crate::ErrorKind::WrongType); the error can't name the types
-/// then, because both are `string`.
+/// format fails with [`WrongType`](crate::ErrorKind::WrongType): `expected HyperLogLog<u64>, found
+/// another string`.
 ///
 /// # TTL
 ///

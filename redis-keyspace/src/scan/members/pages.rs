@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::sleep;
 
-use crate::client::{Binding, CallOptions, Observed, OnServer, Subject, run, run_at, run_on};
+use crate::client::{Binding, CallOptions, Observed, OnServer, Subject, naming_types, run, run_at, run_on};
 use crate::connect::ServerRun;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{KeyText, slot_within};
@@ -67,7 +67,7 @@ impl ElementPages {
     /// Reads the next page, or returns `None` after the last one.
     pub(super) async fn next(&mut self) -> Result<Option<ElementPage>> {
         let Some(cursor) = self.cursor else { return Ok(None) };
-        let subject = Subject::new(Some(self.options.keyspace), None, self.options.command);
+        let subject = self.subject();
         let observed = Observed::command(&subject);
         observed.to(&self.binding);
         let outcome = self.read(cursor).await;
@@ -140,7 +140,8 @@ impl ElementPages {
             let preferred = before.and_then(|place| place.run);
             match run_on(binding, &request, deadline, true, None, preferred).await? {
                 OnServer::Answered(replies, run) => {
-                    return Ok((read::one(replies)?, Some(ScanPlace { node: None, run })));
+                    let reply = self.reply(&request, deadline, replies).await?;
+                    return Ok((reply, Some(ScanPlace { node: None, run })));
                 }
                 OnServer::Cluster(_) => {}
             }
@@ -157,7 +158,7 @@ impl ElementPages {
             let request = Request::One(self.command(if is_known { cursor } else { 0 }));
             let preferred = before.filter(|_| is_known).and_then(|place| place.run);
             match run_at(binding, &node, &request, deadline, preferred).await {
-                Ok((replies, run)) => match read::one(replies) {
+                Ok((replies, run)) => match self.reply(&request, deadline, replies).await {
                     Err(error) if error.redirect().is_some() => {}
                     reply => return Ok((reply?, Some(ScanPlace { node: Some(address), run: Some(run) }))),
                 },
@@ -168,8 +169,17 @@ impl ElementPages {
         // The key is elsewhere, or its node is being replaced: this finds it, and learns where it
         // is.
         let request = Request::One(self.command(0));
-        let replies: Replies = run(Arc::clone(binding), request, deadline, true, None).await?;
-        Ok((read::one(replies)?, None))
+        let replies: Replies = run(Arc::clone(binding), &request, deadline, true, None).await?;
+        Ok((self.reply(&request, deadline, replies).await?, None))
+    }
+
+    /// Returns the only reply. If the key has another type, the error names it.
+    async fn reply(&self, request: &Request, deadline: Deadline, replies: Replies) -> Result<Reply> {
+        read::one(naming_types(&self.binding, request, self.subject(), deadline, replies).await)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::new(Some(self.options.keyspace), None, self.options.command)
     }
 
     fn command(&self, cursor: u64) -> Packet {
