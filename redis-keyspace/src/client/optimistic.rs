@@ -166,17 +166,19 @@ impl WatchSession {
         self.failure.take()
     }
 
-    /// Runs commands while the keys are watched.
+    /// Runs commands while the keys are watched. Commands that need MULTI are sent as scripts,
+    /// because the end of a transaction ends the watch, too.
     pub(crate) async fn run(&mut self, request: &Request) -> Result<Vec<Reply>> {
-        if request.is_transactional() {
-            return Err(Error::invalid_input(
-                "a command that needs MULTI would end the WATCH: return it from the closure, or run it on the handle",
-            ));
-        }
         self.check_slots(request)?;
         let binding = Arc::clone(&self.binding);
         let _forgetting = forget_copies(&binding, request);
-        let outcome = self.send(request).await;
+        let outcome = if request.is_transactional() {
+            let script = request.as_script(&binding.namespace)?;
+            let replies = self.send(&script).await;
+            replies.map(|replies| read::many(request.replies_of_script(Replies::Many(replies))))
+        } else {
+            self.send(request).await
+        };
         let failure = match &outcome {
             Err(error) => may_be_repeated(error, true).then(|| error.clone()),
             Ok(replies) => replies.iter().find_map(|reply| match reply {

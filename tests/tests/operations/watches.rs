@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use redis_keyspace::command::IntoCommand;
-use redis_keyspace::{Counter, Error, ErrorKind, Keyspace, List, Redis, Text};
+use redis_keyspace::{Bitmap, Counter, Error, ErrorKind, Keyspace, List, Redis, SortedSet, Text};
 use redis_keyspace_embedded::{Fault as ServerFault, Server};
 use redis_keyspace_tests::{
     Fault, PATIENCE, Proxy, both_servers, manager, on_embedded, on_real, pool_builder, shared_cluster,
@@ -23,6 +23,10 @@ struct Keys {
     account: fn(bank: u32, id: u32) -> Counter,
     #[key("moves:{bank}", hash_tag = bank)]
     moves: fn(bank: u32) -> List<u64>,
+    #[key("days:{bank}", hash_tag = bank)]
+    days: fn(bank: u32) -> Bitmap,
+    #[key("ranks:{bank}", hash_tag = bank)]
+    ranks: fn(bank: u32) -> SortedSet<u64>,
 }
 
 #[derive(Keyspace)]
@@ -136,7 +140,62 @@ fn no_update_is_lost_on_a_pool_of_the_application() {
     });
 }
 
+/// Commands of several steps, which need MULTI elsewhere, work while keys are watched, and the keys
+/// stay watched.
+async fn commands_of_several_steps(redis: Redis) {
+    let (days, ranks, moves) = (Keys::days(5), Keys::ranks(5), Keys::moves(5));
+    for day in [1, 9, 17] {
+        days.set_bit(day, true).await.unwrap();
+    }
+    ranks.zadd_many([(1, 1.5), (2, 2.5), (3, 3.5)]).await.unwrap();
+    let reads = || {
+        (
+            (
+                days.bit_count(..-8),
+                days.bit_count(..-32),
+                days.bit_pos(false, ..=-9),
+                days.bit_pos(true, -16..),
+            ),
+            (ranks.zpage(0, 2).rev(), ranks.zrank(&2).with_score(), ranks.zrank(&4).with_score()),
+            moves.llen(),
+        )
+    };
+    let expected = redis.batch(reads()).await.unwrap();
+    assert_eq!(expected.0, (2, 0, Some(0), Some(9)));
+    let runs = AtomicU32::new(0);
+    let moved = redis
+        .watch((days.clone(), ranks.clone()), async |tx| {
+            let found = tx.run(reads()).await?;
+            if runs.fetch_add(1, Ordering::SeqCst) == 0 {
+                assert_eq!(found, expected);
+                // A write of two commands to a key that is not watched takes effect at once.
+                assert_eq!(tx.run(moves.rpush_many([1, 2, 3]).trim_to(2)).await?, 2);
+                ranks.zadd(&4, 4.5).await?;
+            } else {
+                assert_eq!((found.1.0.total, found.1.2), (4, Some((3, 4.5))));
+                assert_eq!(found.2, 2);
+            }
+            Ok(Some(ranks.zcard()))
+        })
+        .timeout(PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!((moved, runs.into_inner()), (Some(4), 2), "the key stayed watched");
+    assert_eq!(moves.lrange(..).await.unwrap(), [2, 3]);
+}
+
+#[test]
+fn commands_of_several_steps_work_in_a_watch_on_a_cluster() {
+    let builder = Redis::builder().url(&shared_cluster().url()).unwrap().timeout(PATIENCE);
+    let redis = builder.namespace(unique_namespace()).unwrap().build().unwrap();
+    within(PATIENCE, redis.scope(commands_of_several_steps(redis.clone())));
+}
+
 both_servers! {
+    async fn commands_of_several_steps_work_in_a_watch(redis: Redis) {
+        commands_of_several_steps(redis).await;
+    }
+
     async fn nothing_changes_if_the_closure_says_so(redis: Redis) {
         let aborted = redis.watch(Keys::text(1), async |_| Ok(None::<redis_keyspace::Command<bool>>)).await.unwrap();
         assert_eq!(aborted, None);

@@ -126,7 +126,8 @@ impl Watched {
     /// commands are those of a [batch](Redis::batch): one, or a tuple, `Vec` or array.
     ///
     /// It is for reads. A write takes effect at once and is not part of the transaction. A write to
-    /// a watched key makes the attempt fail.
+    /// a watched key makes the attempt fail. Commands that need `MULTI` elsewhere, such as
+    /// [`zpage`](crate::Key::zpage), are sent as a script, because `EXEC` would end the watch.
     ///
     /// ```
     /// # use redis_keyspace::{Counter, Keyspace, Redis, Text};
@@ -146,8 +147,8 @@ impl Watched {
     /// # Errors
     ///
     /// The error of the first command that fails. [`InvalidInput`](crate::ErrorKind::InvalidInput)
-    /// for commands that use another server or database, for those that need `MULTI` or wait at the
-    /// server, and after the closure has ended.
+    /// for commands that use another server or database, for those that wait at the server, and
+    /// after the closure has ended.
     ///
     /// # Cancellation
     ///
