@@ -5,10 +5,13 @@
 //!
 //! - `--runs 20`: how often each fault happens
 //! - `--fault kill`: only this fault; see `ClusterFault` for the others
+//! - `--cancellations 100000`: how many futures are dropped at random points, without a fault
 
 use std::process::ExitCode;
 
+use redis_keyspace_tests::chaos::{Ours, cancel_at};
 use redis_keyspace_tests::cluster_chaos::{Attacked, ClusterFault, Report};
+use redis_keyspace_tests::shared_cluster;
 
 /// Returns the word after a name on the command line.
 fn option(name: &str) -> Option<String> {
@@ -26,6 +29,8 @@ async fn main() -> ExitCode {
         "--fault takes one of {:?}",
         ClusterFault::ALL.map(|fault| fault.to_string())
     );
+    let number = |text: String| text.parse().expect("--cancellations takes a number");
+    let cancellations = option("--cancellations").map_or(if only.is_some() { 0 } else { 100_000 }, number);
     let mut reports = Vec::new();
     for fault in faults {
         let attacked = Attacked::start(fault).await;
@@ -41,5 +46,11 @@ async fn main() -> ExitCode {
     for report in &reports {
         println!("{report}");
     }
-    if reports.iter().all(Report::is_clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let mut is_clean = reports.iter().all(Report::is_clean);
+    if cancellations > 0 {
+        let cancelled = cancel_at::<Ours>(&shared_cluster().url(), cancellations).await;
+        println!("\n{cancelled:?}");
+        is_clean &= cancelled.failed + cancelled.foreign == 0;
+    }
+    if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

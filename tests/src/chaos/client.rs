@@ -32,6 +32,10 @@ pub trait Client: Clone + Send + Sync + 'static {
     fn incr(&self, id: u64) -> impl Future<Output = Result<i64, String>> + Send;
     /// Closes the client's connections.
     fn close(&self) -> impl Future<Output = ()> + Send;
+    /// Creates handles of two programs, if the client has the promises of the library.
+    fn programs(_url: &str, _limit: Duration) -> Option<[Redis; 2]> {
+        None
+    }
 }
 
 /// The library.
@@ -44,6 +48,15 @@ impl Client for Ours {
     async fn new(url: &str, limit: Duration) -> Self {
         let builder = Redis::builder().url(url).expect("a valid URL").timeout(limit);
         Self(builder.connect_timeout(limit / 2).build().expect("valid options"))
+    }
+
+    /// The handles differ in an option, so they share no connections.
+    fn programs(url: &str, limit: Duration) -> Option<[Redis; 2]> {
+        Some([3, 4].map(|exclusive| {
+            let builder = Redis::builder().url(url).expect("a valid URL").timeout(limit);
+            let builder = builder.connect_timeout(limit / 2).exclusive_connections(exclusive);
+            builder.build().expect("valid options")
+        }))
     }
 
     async fn get(&self, id: u64) -> Result<Option<String>, String> {

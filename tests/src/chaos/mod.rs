@@ -1,5 +1,6 @@
 //! Attacks on a client that check its guarantees: acknowledged writes are stored, nothing is
-//! counted twice, and each command gets its own reply.
+//! counted twice, and each command gets its own reply. For the library, also what it promises of
+//! fills, groups, locks, `Once`, updates and scans.
 
 mod client;
 mod ledger;
@@ -16,6 +17,8 @@ pub use client::{Client, Ours, Stock};
 use ledger::Ledger;
 pub use ledger::Tally;
 
+use crate::load::{Kept, Promises};
+use crate::resp::Reply;
 use crate::{Fault, PATIENCE, Proxy, RealServer, eventually};
 
 /// Starts a server that never loses an acknowledged write, not even in a crash.
@@ -23,6 +26,17 @@ pub fn durable_server() -> RealServer {
     let builder = RealServer::builder().arg("--appendonly").arg("yes");
     builder.arg("--appendfsync").arg("always").start()
 }
+
+/// What a network does to commands and replies.
+pub const FAULTS: [Fault; 7] = [
+    Fault::Delay(Duration::from_millis(5)),
+    Fault::CutRequest,
+    Fault::CutReply,
+    Fault::TruncateReply(3),
+    Fault::CorruptReply,
+    Fault::BlackHole,
+    Fault::BlackHoleReply,
+];
 
 /// A fault that lasts for a while.
 #[derive(Clone, Copy, Debug)]
@@ -90,13 +104,13 @@ impl Pair {
 impl Attack {
     /// Every kind of attack, once.
     pub const ALL: [Self; 12] = [
-        Self::Fault(Fault::Delay(Duration::from_millis(5))),
-        Self::Fault(Fault::CutRequest),
-        Self::Fault(Fault::CutReply),
-        Self::Fault(Fault::TruncateReply(3)),
-        Self::Fault(Fault::CorruptReply),
-        Self::Fault(Fault::BlackHole),
-        Self::Fault(Fault::BlackHoleReply),
+        Self::Fault(FAULTS[0]),
+        Self::Fault(FAULTS[1]),
+        Self::Fault(FAULTS[2]),
+        Self::Fault(FAULTS[3]),
+        Self::Fault(FAULTS[4]),
+        Self::Fault(FAULTS[5]),
+        Self::Fault(FAULTS[6]),
         Self::Refuse,
         Self::Kill,
         Self::Pause,
@@ -104,24 +118,26 @@ impl Attack {
         Self::Failover,
     ];
 
-    async fn run(self, pair: &Pair, proxy: &Proxy, span: Duration) {
+    async fn run(self, pair: &Pair, proxies: &[Proxy], span: Duration) {
         const MOMENT: Duration = Duration::from_millis(20);
         let server = pair.master();
         match self {
             Self::Fault(fault) => {
                 let end = Instant::now() + span;
                 while Instant::now() < end {
-                    proxy.set(fault);
+                    proxies.iter().for_each(|proxy| proxy.set(fault));
                     tokio::time::sleep(MOMENT).await;
-                    proxy.set(Fault::Pass);
+                    proxies.iter().for_each(|proxy| proxy.set(Fault::Pass));
                     tokio::time::sleep(MOMENT).await;
                 }
             }
             Self::Refuse => {
-                proxy.refuse(true);
-                proxy.cut_all();
+                for proxy in proxies {
+                    proxy.refuse(true);
+                    proxy.cut_all();
+                }
                 tokio::time::sleep(span).await;
-                proxy.refuse(false);
+                proxies.iter().for_each(|proxy| proxy.refuse(false));
             }
             Self::Kill => {
                 server.kill();
@@ -142,9 +158,11 @@ impl Attack {
                 pair.fail_over().await;
                 // For a while, the name still points to the old server.
                 tokio::time::sleep(span).await;
-                proxy.redirect(pair.master().address());
-                // A sentinel does the same to the clients of a demoted master.
-                proxy.cut_all();
+                for proxy in proxies {
+                    proxy.redirect(pair.master().address());
+                    // A sentinel does the same to the clients of a demoted master.
+                    proxy.cut_all();
+                }
             }
         }
     }
@@ -196,6 +214,8 @@ pub struct Report {
     pub slowest: Option<Attack>,
     /// The open connections at the end, before and after closing the client.
     pub open: (usize, usize),
+    /// How often the promises were checked and broken.
+    pub promises: Kept,
     /// The growth of the process' memory from the first quarter of the attacks to the end, in KiB.
     pub growth: i64,
 }
@@ -206,13 +226,17 @@ pub const WORKERS: u64 = 16;
 /// The timeout of a command during an attack.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Attacks a client as planned while workers write, read and count. After each attack, waits until
-/// all workers have a success again, for [`Plan::given_up`] at most.
+/// Attacks a client as planned while workers write, read and count, and other tasks check the
+/// promises of the library. After each attack, waits until all workers have a success again, for
+/// [`Plan::given_up`] at most.
 pub async fn attack<C: Client>(plan: Plan) -> Report {
     let Plan { rounds, span, given_up, .. } = plan;
     let pair = Pair::start();
-    let proxy = Proxy::start(pair.master().address());
-    let client = C::new(&pair.master().url_through(&proxy), LIMIT).await;
+    // The second one is for the tasks that check the promises: the connections of the first one are
+    // counted.
+    let proxies = [pair.master().address(); 2].map(Proxy::start);
+    let [proxy, other] = &proxies;
+    let client = C::new(&pair.master().url_through(proxy), LIMIT).await;
     let (stop, start) = (Arc::new(AtomicBool::new(false)), Instant::now());
     let successes: Arc<Vec<AtomicU64>> = Arc::new((0..WORKERS).map(|_| AtomicU64::new(0)).collect());
     let workers: Vec<_> = (0..WORKERS)
@@ -240,10 +264,15 @@ pub async fn attack<C: Client>(plan: Plan) -> Report {
             })
         })
         .collect();
+    let programs = C::programs(&pair.master().url_through(other), LIMIT);
+    let promises = match &programs {
+        Some(programs) => Some(Promises::start(programs, &stop).await),
+        None => None,
+    };
     let (mut recoveries, mut slowest, mut attacks, mut memory) = (Vec::new(), None, 0, None);
     for (round, order) in plan.rounds().enumerate() {
         for attack in order {
-            attack.run(&pair, &proxy, span).await;
+            attack.run(&pair, &proxies, span).await;
             attacks += 1;
             let end = start.elapsed();
             let end_nanos = u64::try_from(end.as_nanos()).expect("hours");
@@ -269,16 +298,43 @@ pub async fn attack<C: Client>(plan: Plan) -> Report {
         ledger.audit(pair.master());
         tally.add(&ledger.tally);
     }
+    let mut kept = Kept::default();
+    if let (Some(promises), Some(programs)) = (promises, programs) {
+        let (_, mut checked) = promises.stopped().await;
+        checked.audit(&mut |keys| read(pair.master(), keys), &programs[0]);
+        checked.broken.iter().for_each(|broken| eprintln!("{broken:?}"));
+        // The server loses no write.
+        kept = Kept::new(&checked, |_, _| false);
+        for redis in programs {
+            redis.close().await;
+        }
+    }
     let open = proxy.traffic().open;
     client.close().await;
     drop(client);
     let closing = Instant::now();
-    while proxy.traffic().open > 0 && closing.elapsed() < given_up {
+    let still_open = || proxies.iter().map(|proxy| proxy.traffic().open).sum();
+    while still_open() > 0 && closing.elapsed() < given_up {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     recoveries.sort();
-    let open = (open, proxy.traffic().open);
-    Report { client: C::NAME, plan, attacks, tally, recoveries, slowest, open, growth }
+    let open = (open, still_open());
+    Report { client: C::NAME, plan, attacks, tally, recoveries, slowest, open, promises: kept, growth }
+}
+
+/// Reads keys, without the client.
+pub(crate) fn read(master: &RealServer, keys: &[String]) -> Vec<Option<String>> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let command: Vec<&str> = std::iter::once("MGET").chain(keys.iter().map(String::as_str)).collect();
+    match master.client().call(&command).expect("the master answers") {
+        Reply::Array(values) => values
+            .into_iter()
+            .map(|value| if value == Reply::Nil { None } else { Some(value.to_string()) })
+            .collect(),
+        other => panic!("MGET: {other}"),
+    }
 }
 
 /// Returns the resident memory of the process in KiB, or 0 if it is unknown.
@@ -306,10 +362,15 @@ pub struct Cancelled {
 /// Drops `cancellations` futures at random points while others run to completion, and checks that
 /// each future gets its own reply.
 pub async fn cancel<C: Client>(cancellations: u64) -> Cancelled {
+    let server = RealServer::start();
+    cancel_at::<C>(&server.url(), cancellations).await
+}
+
+/// The same on a server that runs already.
+pub async fn cancel_at<C: Client>(url: &str, cancellations: u64) -> Cancelled {
     const TASKS: u64 = 64;
     const CELLS: u64 = 1000;
-    let server = RealServer::start();
-    let client = C::new(&server.url(), PATIENCE).await;
+    let client = C::new(url, PATIENCE).await;
     for id in 0..CELLS {
         client.set(id, format!("{id}#1")).await.expect("nothing disturbs this");
     }
@@ -343,6 +404,7 @@ pub async fn cancel<C: Client>(cancellations: u64) -> Cancelled {
         report.failed += failed;
         report.foreign += foreign;
     }
+    client.close().await;
     report
 }
 
@@ -381,14 +443,14 @@ impl Random {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, plan, attacks, tally, recoveries, slowest, open, growth } = self;
+        let Self { client, plan, attacks, tally, recoveries, slowest, open, promises, growth } = self;
         let (seed, span) = (plan.seed, plan.span.as_millis());
         let Tally { tried, failed, acknowledged, lost, doubled, foreign } = tally;
         let at = |part: usize| recoveries.get(recoveries.len() * part / 100).copied().unwrap_or_default();
         let most = recoveries.last().copied().unwrap_or_default();
         write!(
             f,
-            "| {client} | {seed} | {span} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {:.0} / {:.0} / {:.0} ({}) | {} / {} | {growth} |",
+            "| {client} | {seed} | {span} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {:.0} / {:.0} / {:.0} ({}) | {} / {} | {promises} | {growth} |",
             at(50).as_secs_f64() * 1000.0,
             at(90).as_secs_f64() * 1000.0,
             most.as_secs_f64() * 1000.0,
@@ -402,6 +464,6 @@ impl fmt::Display for Report {
 impl Report {
     /// The header of a table of reports.
     pub const HEAD: &'static str = "| client | seed | ms per attack | attacks | commands | failed | acknowledged | lost | doubled | foreign replies | \
-        back after, ms (median / 90 % / most, after which attack) | connections at the end / after closing | memory grown, KiB |\n\
-        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+        back after, ms (median / 90 % / most, after which attack) | connections at the end / after closing | promises | memory grown, KiB |\n\
+        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 }

@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 
 use super::network::Network;
 use super::slots::{slot_of, slots_of};
+use crate::chaos::FAULTS;
 use crate::load::TASKS;
 use crate::resp::{Client, Reply};
-use crate::{Failover, Fault, RealCluster, slot_tag};
+use crate::{Failover, Fault, Proxy, RealCluster, slot_tag};
 
 /// The interval between two questions whether a replica was promoted.
 const POLL: Duration = Duration::from_millis(2);
 /// How long a fault lasts after the tasks have recovered from it.
 const MOMENT: Duration = Duration::from_millis(300);
+/// How often a fault of the connections begins.
+const FLICKERS: u32 = 5;
 /// How many slots are moved there and back.
 const SLOTS: usize = 4;
 /// How many increments the witness sends.
@@ -39,6 +42,8 @@ pub enum ClusterFault {
     Join,
     /// The program can no longer reach a master, whose replica then takes over.
     Partition,
+    /// The connections to a master lose, delay, cut and corrupt commands and replies.
+    Network,
     /// All nodes restart on other ports behind the same names.
     Elsewhere,
 }
@@ -54,6 +59,7 @@ impl fmt::Display for ClusterFault {
             Self::Move => "move",
             Self::Join => "join",
             Self::Partition => "partition",
+            Self::Network => "network",
             Self::Elsewhere => "elsewhere",
         })
     }
@@ -75,7 +81,7 @@ pub struct Timeline {
 
 impl ClusterFault {
     /// Every fault, once.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Kill,
         Self::KillUncovered,
         Self::Failover,
@@ -84,6 +90,7 @@ impl ClusterFault {
         Self::Move,
         Self::Join,
         Self::Partition,
+        Self::Network,
         Self::Elsewhere,
     ];
 
@@ -98,13 +105,17 @@ impl ClusterFault {
     }
 
     pub(super) fn needs_proxies(self) -> bool {
-        self == Self::Partition
+        matches!(self, Self::Partition | Self::Network)
     }
 
     /// Whether a master that was replaced can have acknowledged writes that its replica did not
     /// receive.
     pub(super) fn can_lose(self) -> bool {
         matches!(self, Self::Kill | Self::KillUncovered | Self::Freeze | Self::FreezeBriefly)
+    }
+
+    pub(super) fn moves_slots(self) -> bool {
+        matches!(self, Self::Move | Self::Join)
     }
 
     /// Applies the fault to a master, and removes it. `recovered` waits until all tasks write.
@@ -172,6 +183,17 @@ impl ClusterFault {
                 network.proxy(master).cut_all();
                 promoted
             }
+            Self::Network => {
+                let proxy = network.proxy(master);
+                for fault in FAULTS {
+                    flicker(proxy, fault);
+                }
+                proxy.refuse(true);
+                proxy.cut_all();
+                thread::sleep(MOMENT);
+                proxy.refuse(false);
+                Instant::now()
+            }
             Self::Elsewhere => {
                 cluster.restart_all_elsewhere();
                 Instant::now()
@@ -180,6 +202,16 @@ impl ClusterFault {
         let ended = resumed.unwrap_or_else(Instant::now);
         thread::sleep(MOMENT);
         Timeline { began, reference, ended, slots, witness: witnessed }
+    }
+}
+
+/// Applies a fault to commands, with pauses.
+fn flicker(proxy: &Proxy, fault: Fault) {
+    for _ in 0..FLICKERS {
+        proxy.set(fault);
+        thread::sleep(MOMENT / FLICKERS);
+        proxy.set(Fault::Pass);
+        thread::sleep(MOMENT / FLICKERS);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Attacks on real clusters that check the guarantees of the library: nothing is counted twice,
-//! each caller gets its own reply, and an acknowledged write is lost only if replication loses it.
+//! each caller gets its own reply, an acknowledged write is lost only if replication loses it, and
+//! the promises of fills, groups, locks, `Once`, updates and scans are kept.
 
 mod faults;
 mod network;
@@ -16,13 +17,15 @@ use reader::Reader;
 use redis_keyspace::Redis;
 pub use report::{Report, Run};
 
-use crate::load::{Load, Work, audit};
-use crate::{RealCluster, unique_namespace};
+use crate::load::{Work, audit};
+use crate::{RealCluster, clients_of_program, unique_namespace};
 
 /// The timeout of a command.
 const LIMIT: Duration = Duration::from_secs(5);
 /// How long the tasks run before the fault, and after the cluster has settled.
 const CALM: Duration = Duration::from_millis(300);
+/// How long closed handles may take to close their connections.
+const CLOSING: Duration = Duration::from_secs(5);
 /// How long the tasks may take to recover. A longer recovery is reported as this long.
 const GIVEN_UP: Duration = Duration::from_secs(20);
 
@@ -43,8 +46,8 @@ impl Attacked {
         Self { fault, cluster: Arc::new(cluster.await) }
     }
 
-    /// Connects one handle, disturbs the cluster while the tasks use the handle, waits until the
-    /// cluster has settled, and compares its data with what was acknowledged.
+    /// Connects the handles of two programs, disturbs the cluster while tasks use them, waits until
+    /// the cluster has settled, and compares its data with what was acknowledged.
     pub async fn run(&self, nth: usize) -> Run {
         let (fault, cluster) = (self.fault, Arc::clone(&self.cluster));
         let target = blocking(move || {
@@ -58,8 +61,9 @@ impl Attacked {
         });
         let target = target.await;
         let network = Arc::new(Network::new(&self.cluster, fault.needs_proxies()));
-        let redis = connect(&network);
-        let work = Arc::new(Work::start(&redis, Load::Commands).await);
+        let handles = connect(&network);
+        let redis = &handles[0];
+        let work = Arc::new(Work::start(&handles).await);
         work.recovered(Instant::now(), GIVEN_UP).await;
         tokio::time::sleep(CALM).await;
         let (cluster, watched, handle) =
@@ -84,17 +88,37 @@ impl Attacked {
             audit(&mut |keys| reader.read(keys), &names, ledgers)
         });
         let findings = findings.await;
-        redis.close().await;
-        Run::new(fault, nth, timeline, recovery, progress, findings)
+        for redis in handles {
+            redis.close().await;
+        }
+        let cluster = Arc::clone(&self.cluster);
+        let open = blocking(move || open_connections(&cluster)).await;
+        Run::new(fault, nth, timeline, recovery, progress, findings, open)
     }
 }
 
-fn connect(network: &Arc<Network>) -> Redis {
-    let names = Arc::clone(network);
-    let builder = Redis::builder().url(&network.url()).expect("a valid URL");
-    let builder = builder.namespace(unique_namespace()).expect("a valid namespace");
-    let builder = builder.address_map(move |host, port| names.translate(host, port));
-    builder.timeout(LIMIT).build().expect("valid options")
+/// The handles differ in an option, so they share no connections.
+fn connect(network: &Arc<Network>) -> [Redis; 2] {
+    let namespace = unique_namespace();
+    [3, 4].map(|exclusive| {
+        let names = Arc::clone(network);
+        let builder = Redis::builder().url(&network.url()).expect("a valid URL");
+        let builder = builder.namespace(&namespace).expect("a valid namespace");
+        let builder = builder.address_map(move |host, port| names.translate(host, port));
+        builder.exclusive_connections(exclusive).timeout(LIMIT).build().expect("valid options")
+    })
+}
+
+/// Returns how many connections the closed handles still have.
+fn open_connections(cluster: &RealCluster) -> usize {
+    let closed = Instant::now();
+    loop {
+        let open = cluster.live().into_iter().map(|node| clients_of_program(cluster.node(node))).sum();
+        if open == 0 || closed.elapsed() > CLOSING {
+            return open;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {

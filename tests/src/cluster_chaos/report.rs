@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::faults::{ClusterFault, Timeline};
 use super::slots::slot_of;
-use crate::load::{Failures, Findings, Longest, Loss, Progress};
+use crate::load::{Broken, Failures, Findings, Kept, Longest, Loss, Progress, Promise};
 
 /// How long before a crash a write can be acknowledged that its replica does not receive.
 const UNREPLICATED: Duration = Duration::from_secs(1);
 /// How long after the end of a fault a resumed master can go on as a master.
 const UNAWARE: Duration = Duration::from_secs(1);
+/// The keys of which a load may not be ended while their slot moves, because the write and the
+/// command that ends loads are two steps.
+const UNENDED: &str = ":row:";
 
 /// The result of one run.
 #[derive(Debug)]
@@ -26,6 +29,9 @@ pub struct Run {
     findings: Findings,
     /// How many of the losses replication cannot explain.
     unexplained: usize,
+    kept: Kept,
+    /// Connections that were left open.
+    open: usize,
 }
 
 impl Run {
@@ -36,11 +42,29 @@ impl Run {
         recovery: Duration,
         progress: Progress,
         findings: Findings,
+        open: usize,
     ) -> Self {
-        let explained = |loss: &&Loss| fault.can_lose() && timeline.explains(loss);
+        let explains = |key: &str, acknowledged| {
+            fault.can_lose() && timeline.explains(key, acknowledged)
+                || fault.moves_slots() && key.contains(UNENDED)
+        };
+        let explained = |loss: &&Loss| explains(&loss.key, (loss.acknowledged, loss.acknowledged));
+        let kept = Kept::new(&findings.checked, explains);
         let unexplained = findings.lost.len() - findings.lost.iter().filter(explained).count();
         let Progress { operations, failures, longest, .. } = progress;
-        Self { fault, nth, timeline, recovery, operations, failures, longest, findings, unexplained }
+        Self {
+            fault,
+            nth,
+            timeline,
+            recovery,
+            operations,
+            failures,
+            longest,
+            findings,
+            unexplained,
+            kept,
+            open,
+        }
     }
 
     /// Returns the number of operations.
@@ -49,21 +73,48 @@ impl Run {
     }
 
     /// Returns what the library must prevent: increments that ran twice, that ran although an error
-    /// denied it, transactions of which a part ran, and replies for another caller.
-    pub fn violations(&self) -> [(&'static str, u64); 4] {
+    /// denied it, transactions of which a part ran, replies for another caller, connections that
+    /// stay open, and promises that were broken although no lost write explains it.
+    pub fn violations(&self) -> Vec<(String, u64)> {
         let Findings { doubled, denied, torn, wrong, .. } = self.findings;
-        [("doubled", doubled), ("ran though denied", denied), ("torn", torn), ("wrong replies", wrong)]
+        let open = self.open as u64;
+        let counts = [
+            ("doubled", doubled),
+            ("ran though denied", denied),
+            ("torn", torn),
+            ("wrong replies", wrong),
+            ("connections left open", open),
+        ];
+        let counts = counts.map(|(what, count)| (what.to_owned(), count)).into_iter();
+        let promises = self.kept.violations().into_iter();
+        counts.chain(promises.map(|(promise, count)| (promise.to_string(), count))).collect()
+    }
+
+    /// Returns those of the violations that do not depend on when a write was acknowledged. A busy
+    /// machine can be late.
+    pub fn timeless_violations(&self) -> Vec<(String, u64)> {
+        let mut violations = self.violations();
+        if self.fault.can_lose() {
+            let timed = Promise::ALL.into_iter().filter(|promise| !promise.survives_losses());
+            let timed: Vec<_> = timed.map(|promise| promise.to_string()).collect();
+            violations.retain(|(what, _)| !timed.contains(what));
+        }
+        violations
+    }
+
+    /// Returns how often each promise was checked.
+    pub fn checks(&self) -> [(Promise, u64); Promise::ALL.len()] {
+        Promise::ALL.map(|promise| (promise, self.kept.checked(promise)))
     }
 }
 
 impl Timeline {
-    /// Whether the disturbed master can have acknowledged the write without its replica.
-    fn explains(&self, loss: &Loss) -> bool {
-        let slot = slot_of(&loss.key);
+    /// Whether the disturbed master can have acknowledged a write in that time without its replica.
+    fn explains(&self, key: &str, (from, to): (Instant, Instant)) -> bool {
+        let slot = slot_of(key);
         let disturbed = self.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot));
-        let at = loss.acknowledged;
-        let before = at + UNREPLICATED > self.began && at < self.reference;
-        let after = at > self.ended && at < self.ended + UNAWARE;
+        let before = to + UNREPLICATED > self.began && from < self.reference;
+        let after = to > self.ended && from < self.ended + UNAWARE;
         disturbed && (before || after)
     }
 }
@@ -80,9 +131,9 @@ fn milliseconds(duration: Duration) -> f64 {
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, nth, timeline, recovery, operations, failures, longest, findings, unexplained } =
-            self;
-        let Findings { acknowledged, lost, doubled, denied, torn, wrong, stale_reads } = findings;
+        let Self { fault, nth, timeline, recovery, operations, failures, longest, findings, .. } = self;
+        let Self { unexplained, kept, open, .. } = self;
+        let Findings { acknowledged, lost, doubled, denied, torn, wrong, stale_reads, checked } = findings;
         let began = timeline.began;
         writeln!(
             f,
@@ -94,6 +145,7 @@ impl fmt::Display for Run {
             relative(timeline.ended, began),
             milliseconds(*recovery),
         )?;
+        writeln!(f, "  promises: {kept}; {open} connections left open")?;
         if let Some((acknowledged, refused)) = timeline.witness {
             writeln!(f, "  witness: {acknowledged} acknowledged, {refused} refused")?;
         }
@@ -107,6 +159,10 @@ impl fmt::Display for Run {
         }
         for Loss { key, acknowledged } in lost.iter().take(5) {
             writeln!(f, "  lost: {key}, acknowledged at {}", relative(*acknowledged, began))?;
+        }
+        for Broken { promise, key, acknowledged, found } in checked.broken.iter().take(10) {
+            let at = acknowledged.map_or("-".to_owned(), |(_, at)| relative(at, began));
+            writeln!(f, "  {promise}: {key}, acknowledged at {at}: {found}")?;
         }
         Ok(())
     }
@@ -122,8 +178,8 @@ pub struct Report {
 impl Report {
     /// The header of a table of reports.
     pub const HEAD: &'static str = "| fault | runs | operations | errors | acknowledged writes | lost / unexplained | doubled | ran though denied | torn | wrong replies | \
-        stale reads | longest operation, ms | promotion until all write, ms (median / most) | old master acknowledged / refused |\n\
-        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+        stale reads | promises | longest operation, ms | promotion until all write, ms (median / most) | old master acknowledged / refused |\n\
+        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 
     /// Creates a report without runs.
     pub fn new(fault: ClusterFault) -> Self {
@@ -171,9 +227,11 @@ impl fmt::Display for Report {
                 format!("{acknowledged} / {}", all.iter().map(|(_, refused)| refused).sum::<usize>())
             }
         };
+        let mut kept = Kept::default();
+        self.runs.iter().for_each(|run| kept.add(&run.kept));
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} / {} | {} | {} | {} | {} | {} | {:.0} | {:.0} / {:.0} | {witness} |",
+            "| {} | {} | {} | {} | {} | {} / {} | {} | {} | {} | {} | {} | {kept} | {:.0} | {:.0} / {:.0} | {witness} |",
             self.fault,
             self.runs.len(),
             self.sum(|run| run.operations),

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use redis_keyspace::{Key, Redis};
 
+use super::keys::Keys;
 use super::ledger::{Found, Ledger, Outcome, Place};
-use super::work::{GROUP, Keys, page_name};
+use super::promises::Checked;
+use super::work::{GROUP, Told, page_name};
 
 /// How many keys one command reads.
 const AT_ONCE: usize = 500;
@@ -32,15 +34,14 @@ pub struct Findings {
     /// Replies and values that belong to another key or caller.
     pub wrong: u64,
     pub stale_reads: u64,
+    pub checked: Checked,
 }
 
 /// `read` returns the values of keys that have the same slot, without the library.
-pub fn audit(
-    read: &mut dyn FnMut(&[String]) -> Vec<Option<String>>,
-    redis: &Redis,
-    ledgers: Vec<Ledger>,
-) -> Findings {
-    let mut audit = Audit { read, redis, findings: Findings::default() };
+pub fn audit(read: &mut dyn FnMut(&[String]) -> Vec<Option<String>>, redis: &Redis, told: Told) -> Findings {
+    let Told { ledgers, mut checked } = told;
+    checked.audit(read, redis);
+    let mut audit = Audit { read, redis, findings: Findings { checked, ..Findings::default() } };
     for ledger in ledgers {
         audit.findings.wrong += ledger.wrong_replies;
         audit.findings.stale_reads += ledger.stale_reads;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis_keyspace::Error;
 
-/// The kinds of operations. Each task runs one of each kind in turn.
+/// The kinds of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     /// A transaction that increments a counter and records the id of the increment.
@@ -16,7 +16,18 @@ pub enum Operation {
     SetMany,
     Get,
     GetMany,
+    Batch,
     GetOrSet,
+    /// A write or a deletion of a key that is filled.
+    Supersede,
+    Invalidate,
+    Member,
+    Lock,
+    Release,
+    Once,
+    Update,
+    Scan,
+    Sweep,
 }
 
 impl Operation {

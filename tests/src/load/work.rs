@@ -5,43 +5,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use redis_keyspace::{Counter, Error, Key, Keyspace, Redis, Text};
+use redis_keyspace::{Error, Key, Redis};
 use tokio::task::JoinHandle;
 
 use super::TASKS;
+use super::keys::Keys;
 use super::ledger::{Ledger, Outcome};
 use super::progress::{Operation, Progress};
+use super::promises::{Checked, Promises};
 
 /// The pause between two rounds of a task.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How many keys a task writes with one command.
 pub const GROUP: u64 = 4;
 
-#[derive(Keyspace)]
-#[keyspace(prefix = "load", ttl = none)]
-pub struct Keys {
-    /// Incremented together with a mark.
-    #[key("task:{task}:count", hash_tag = task)]
-    pub count: fn(task: u64) -> Counter,
-    /// The id of an increment.
-    #[key("task:{task}:mark:{id}", hash_tag = task)]
-    pub mark: fn(task: u64, id: u64) -> Text,
-    /// With a lifetime, so an increment sends several commands.
-    #[key("task:{task}:plain", hash_tag = task, ttl = "1d")]
-    pub plain: fn(task: u64) -> Counter,
-    pub cell: fn(cell: u64) -> Text,
-    pub page: fn(group: u64, page: u64) -> Text,
-    /// Loaded by all tasks at the same time.
-    pub shared: fn(number: u64) -> Text,
-}
-
-/// What the tasks do in each round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
-    /// Increments, sets and gets.
-    Commands,
-    /// These, and a fill (`get_or_set`).
-    Fills,
+/// What the tasks were told.
+pub struct Told {
+    pub ledgers: Vec<Ledger>,
+    pub checked: Checked,
 }
 
 /// The running tasks.
@@ -49,11 +30,14 @@ pub struct Work {
     stop: Arc<AtomicBool>,
     progress: Vec<Arc<Mutex<Progress>>>,
     tasks: Mutex<Vec<JoinHandle<Ledger>>>,
+    promises: Promises,
 }
 
 impl Work {
-    /// Initializes the counters, and starts the tasks.
-    pub async fn start(redis: &Redis, load: Load) -> Self {
+    /// Initializes the counters, and starts the tasks. The handles have the same namespace, and
+    /// share nothing, like those of two programs.
+    pub async fn start(handles: &[Redis; 2]) -> Self {
+        let redis = &handles[0];
         let stop = Arc::new(AtomicBool::new(false));
         let (mut progress, mut tasks) = (Vec::new(), Vec::new());
         for task in 0..TASKS {
@@ -63,10 +47,11 @@ impl Work {
             let shared = Arc::new(Mutex::new(Progress::default()));
             progress.push(Arc::clone(&shared));
             let (redis, ledger) = (redis.clone(), Ledger::new(task));
-            let worker = Worker { redis, load, ledger, progress: shared, failed: false };
+            let worker = Worker { redis, ledger, progress: shared, failed: false };
             tasks.push(tokio::spawn(worker.run(Arc::clone(&stop))));
         }
-        Self { stop, progress, tasks: Mutex::new(tasks) }
+        let promises = Promises::start(handles, &stop).await;
+        Self { stop, progress, tasks: Mutex::new(tasks), promises }
     }
 
     /// Waits until each task has had a success of each kind of write after a moment. Returns the
@@ -86,24 +71,23 @@ impl Work {
     }
 
     /// Ends the tasks.
-    pub async fn stop(&self) -> (Progress, Vec<Ledger>) {
+    pub async fn stop(&self) -> (Progress, Told) {
         self.stop.store(true, Ordering::Relaxed);
         let tasks = std::mem::take(&mut *self.tasks.lock().expect("no task panics"));
         let mut ledgers = Vec::new();
         for task in tasks {
             ledgers.push(task.await.expect("workers do not panic"));
         }
-        let mut all = Progress::default();
+        let (mut all, checked) = self.promises.stopped().await;
         for progress in &self.progress {
             all.add(std::mem::take(&mut *progress.lock().expect("workers do not panic")));
         }
-        (all, ledgers)
+        (all, Told { ledgers, checked })
     }
 }
 
 struct Worker {
     redis: Redis,
-    load: Load,
     ledger: Ledger,
     progress: Arc<Mutex<Progress>>,
     /// Whether an operation of this round failed.
@@ -117,9 +101,7 @@ impl Worker {
             self.count().await;
             self.cell().await;
             self.group().await;
-            if self.load == Load::Fills {
-                self.fill().await;
-            }
+            self.fill().await;
             // Like a program that waits before it retries.
             tokio::time::sleep(if self.failed { PAUSE / 4 } else { PAUSE }).await;
         }
@@ -160,7 +142,14 @@ impl Worker {
     async fn cell(&mut self) {
         let redis = self.redis.clone();
         let number = self.ledger.cells.current().number;
-        let read = self.timed(Operation::Get, Keys::cell(number).get().on(&redis)).await;
+        let key = Keys::cell(number);
+        let read = match self.ledger.task % 3 {
+            0 => {
+                let batch = redis.batch((key.get(), key.exists()));
+                self.timed(Operation::Batch, batch).await.map(|(value, _)| value)
+            }
+            _ => self.timed(Operation::Get, key.get().on(&redis)).await,
+        };
         if let Ok(value) = read {
             let found = self.ledger.cells.current().judge(&number.to_string(), value.as_deref());
             if self.ledger.read(found) {
@@ -169,7 +158,13 @@ impl Worker {
         }
         let place = self.ledger.cells.current();
         let (key, value) = (Keys::cell(place.number), place.next_value(&place.number.to_string()));
-        let written = self.timed(Operation::Set, key.set(&value).on(&redis)).await;
+        let written = match self.ledger.task % 3 {
+            1 => {
+                let transaction = redis.transaction((key.set(&value),));
+                self.timed(Operation::Set, transaction).await.map(|((),)| ())
+            }
+            _ => self.timed(Operation::Set, key.set(&value).on(&redis)).await,
+        };
         self.ledger.cells.wrote(Outcome::of(&written));
     }
 

@@ -212,10 +212,11 @@ impl Timeline {
         self.promoted.max(self.last_write().unwrap_or(self.promoted))
     }
 
-    /// Whether a write that was acknowledged then can be lost: by the old master, whose replicas
-    /// had not received it or were promoted already, or by a replica that was replaced again.
-    pub fn explains_loss(&self, acknowledged: Instant, unreplicated: Duration) -> bool {
+    /// Whether a write that was acknowledged in that time can be lost: by the old master, whose
+    /// replicas had not received it or were promoted already, or by a replica that was replaced
+    /// again.
+    pub fn explains_loss(&self, (from, to): (Instant, Instant), unreplicated: Duration) -> bool {
         let until = if self.masters > 1 { self.settled } else { self.first.at };
-        acknowledged + unreplicated > self.began && acknowledged < until + GRACE
+        to + unreplicated > self.began && from < until + GRACE
     }
 }

@@ -14,8 +14,8 @@ pub use faults::SentinelFault;
 use redis_keyspace::Redis;
 pub use report::{SentinelReport, SentinelRun};
 
-use crate::load::{Load, Work, audit};
-use crate::resp::Reply;
+use crate::chaos::read;
+use crate::load::{Work, audit};
 use crate::{RealSentinels, unique_namespace};
 
 /// The timeout of a command.
@@ -42,8 +42,8 @@ impl AttackedSentinels {
         Self { fault, servers: Arc::new(servers.await) }
     }
 
-    /// Connects one handle, disturbs the servers while the tasks use the handle, waits until they
-    /// have settled, and compares the data of the last master with what was acknowledged.
+    /// Connects the handles of two programs, disturbs the servers while tasks use them, waits until
+    /// they have settled, and compares the data of the last master with what was acknowledged.
     pub async fn run(&self, nth: usize) -> SentinelRun {
         let (fault, servers) = (self.fault, Arc::clone(&self.servers));
         let prepared = blocking(move || {
@@ -53,8 +53,9 @@ impl AttackedSentinels {
         });
         prepared.await;
         let namespace = unique_namespace();
-        let redis = connect(&self.servers, &namespace);
-        let work = Arc::new(Work::start(&redis, Load::Fills).await);
+        let handles = connect(&self.servers, &namespace);
+        let redis = &handles[0];
+        let work = Arc::new(Work::start(&handles).await);
         work.recovered(Instant::now(), GIVEN_UP).await;
         tokio::time::sleep(CALM).await;
         let (servers, watched, handle) =
@@ -80,33 +81,23 @@ impl AttackedSentinels {
             audit(&mut |keys| read(master, keys), &names, ledgers)
         });
         let findings = findings.await;
-        redis.close().await;
+        for redis in handles {
+            redis.close().await;
+        }
         SentinelRun::new(fault, nth, timeline, since + recovery, progress, findings)
     }
 }
 
-fn connect(servers: &RealSentinels, namespace: &str) -> Redis {
+/// The handles differ in an option, so they share no connections.
+fn connect(servers: &RealSentinels, namespace: &str) -> [Redis; 2] {
     let addresses = servers.sentinel_addresses();
-    let builder = Redis::builder()
-        .sentinel(RealSentinels::MASTER, addresses.iter().map(ToString::to_string))
-        .expect("valid addresses");
-    let builder = builder.namespace(namespace).expect("a valid namespace");
-    builder.timeout(LIMIT).build().expect("valid options")
-}
-
-/// Reads keys, without the library.
-fn read(master: &crate::RealServer, keys: &[String]) -> Vec<Option<String>> {
-    if keys.is_empty() {
-        return Vec::new();
-    }
-    let command: Vec<&str> = std::iter::once("MGET").chain(keys.iter().map(String::as_str)).collect();
-    match master.client().call(&command).expect("the master answers") {
-        Reply::Array(values) => values
-            .into_iter()
-            .map(|value| if value == Reply::Nil { None } else { Some(value.to_string()) })
-            .collect(),
-        other => panic!("MGET: {other}"),
-    }
+    [3, 4].map(|exclusive| {
+        let builder = Redis::builder()
+            .sentinel(RealSentinels::MASTER, addresses.iter().map(ToString::to_string))
+            .expect("valid addresses");
+        let builder = builder.namespace(namespace).expect("a valid namespace");
+        builder.exclusive_connections(exclusive).timeout(LIMIT).build().expect("valid options")
+    })
 }
 
 async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {

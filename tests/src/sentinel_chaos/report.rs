@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::faults::{SentinelFault, Timeline};
-use crate::load::{Failures, Findings, Longest, Loss, Progress};
+use crate::load::{Broken, Failures, Findings, Kept, Longest, Loss, Progress, Promise};
 
 /// How long before a fault a write can be acknowledged that no replica receives.
 const UNREPLICATED: Duration = Duration::from_secs(1);
@@ -24,6 +24,7 @@ pub struct SentinelRun {
     findings: Findings,
     /// How many of the losses replication cannot explain.
     unexplained: usize,
+    kept: Kept,
 }
 
 impl SentinelRun {
@@ -35,10 +36,12 @@ impl SentinelRun {
         progress: Progress,
         findings: Findings,
     ) -> Self {
-        let explained = |loss: &&Loss| timeline.explains_loss(loss.acknowledged, UNREPLICATED);
+        let explains = |acknowledged| timeline.explains_loss(acknowledged, UNREPLICATED);
+        let explained = |loss: &&Loss| explains((loss.acknowledged, loss.acknowledged));
+        let kept = Kept::new(&findings.checked, |_, acknowledged| explains(acknowledged));
         let unexplained = findings.lost.len() - findings.lost.iter().filter(explained).count();
         let Progress { operations, failures, longest, .. } = progress;
-        Self { fault, nth, timeline, recovered, operations, failures, longest, findings, unexplained }
+        Self { fault, nth, timeline, recovered, operations, failures, longest, findings, unexplained, kept }
     }
 
     /// Returns the number of operations.
@@ -48,18 +51,37 @@ impl SentinelRun {
 
     /// Returns what the library must prevent: increments that ran twice, that ran although an error
     /// denied it, transactions of which a part ran, replies for another caller, writes to the old
-    /// master later than a second after a sentinel named the new one, and losses that replication
-    /// cannot explain.
-    pub fn violations(&self) -> [(&'static str, u64); 6] {
+    /// master later than a second after a sentinel named the new one, and losses and broken
+    /// promises that replication cannot explain.
+    pub fn violations(&self) -> Vec<(String, u64)> {
         let Findings { doubled, denied, torn, wrong, .. } = self.findings;
-        [
+        let counts = [
             ("doubled", doubled),
             ("ran though denied", denied),
             ("torn", torn),
             ("wrong replies", wrong),
             ("late writes", self.timeline.late_writes() as u64),
             ("unexplained losses", self.unexplained as u64),
-        ]
+        ];
+        let counts = counts.map(|(what, count)| (what.to_owned(), count)).into_iter();
+        let promises = self.kept.violations().into_iter();
+        counts.chain(promises.map(|(promise, count)| (promise.to_string(), count))).collect()
+    }
+
+    /// Returns those of the violations that do not depend on when something happened. A busy
+    /// machine can be late.
+    pub fn timeless_violations(&self) -> Vec<(String, u64)> {
+        let timed = Promise::ALL.into_iter().filter(|promise| !promise.survives_losses());
+        let timed = timed.map(|promise| promise.to_string());
+        let timed: Vec<_> = timed.chain(["late writes", "unexplained losses"].map(str::to_owned)).collect();
+        let mut violations = self.violations();
+        violations.retain(|(what, _)| !timed.contains(what));
+        violations
+    }
+
+    /// Returns how often each promise was checked.
+    pub fn checks(&self) -> [(Promise, u64); Promise::ALL.len()] {
+        Promise::ALL.map(|promise| (promise, self.kept.checked(promise)))
     }
 
     /// The time from the promotion until every write succeeded on the new master, in milliseconds.
@@ -98,7 +120,7 @@ fn signed(milliseconds: Option<f64>) -> String {
 impl fmt::Display for SentinelRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { fault, nth, timeline, operations, failures, longest, findings, unexplained, .. } = self;
-        let Findings { acknowledged, lost, doubled, denied, torn, wrong, stale_reads } = findings;
+        let Findings { acknowledged, lost, doubled, denied, torn, wrong, stale_reads, checked } = findings;
         let began = timeline.began;
         writeln!(
             f,
@@ -106,6 +128,7 @@ impl fmt::Display for SentinelRun {
              {doubled} doubled, {denied} denied, {torn} torn, {wrong} wrong, {stale_reads} stale",
             lost.len(),
         )?;
+        writeln!(f, "  promises: {}", self.kept)?;
         writeln!(
             f,
             "  promotion {:+.0}, switch {:+.0} to {:+.0} ({} masters), all write {:.0} ms after promotion, {:+.0} ms \
@@ -137,6 +160,10 @@ impl fmt::Display for SentinelRun {
         for Loss { key, acknowledged } in lost.iter().take(5) {
             writeln!(f, "  lost: {key}, acknowledged at {:+.0}", between(began, *acknowledged))?;
         }
+        for Broken { promise, key, acknowledged, found } in checked.broken.iter().take(10) {
+            let at = signed(acknowledged.map(|(_, at)| between(began, at)));
+            writeln!(f, "  {promise}: {key}, acknowledged at {at}: {found}")?;
+        }
         Ok(())
     }
 }
@@ -151,9 +178,9 @@ pub struct SentinelReport {
 impl SentinelReport {
     /// The header of a table of reports.
     pub const HEAD: &'static str = "| fault | runs | operations | errors | acknowledged writes | lost / unexplained | doubled | ran though denied | torn | wrong replies | \
-        stale reads | longest operation, ms | promotion until all write, ms (median / most) | first switch until all write, ms (median / most) | \
+        stale reads | promises | longest operation, ms | promotion until all write, ms (median / most) | first switch until all write, ms (median / most) | \
         last write to the old master, ms from the first switch | late writes | old master accepted the witness until, ms |\n\
-        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 
     /// Creates a report without runs.
     pub fn new(fault: SentinelFault) -> Self {
@@ -202,9 +229,11 @@ impl fmt::Display for SentinelReport {
         let accepted = |run: &SentinelRun| {
             run.timeline.accepted.map(|accepted| between(run.timeline.first.at, accepted))
         };
+        let mut kept = Kept::default();
+        self.runs.iter().for_each(|run| kept.add(&run.kept));
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} / {} | {} | {} | {} | {} | {} | {:.0} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} / {} | {} | {} | {} | {} | {} | {kept} | {:.0} | {} | {} | {} | {} | {} |",
             self.fault,
             self.runs.len(),
             self.sum(|run| run.operations),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use redis_keyspace_tests::chaos::{Attack, Ours, Plan, WORKERS, attack, cancel};
-use redis_keyspace_tests::{PATIENCE, child_test, within};
+use redis_keyspace_tests::{PATIENCE, Promise, child_test, within};
 
 /// Set in the child process of a test.
 const ALONE: &str = "REDIS_KEYSPACE_CHAOS_ALONE";
@@ -26,6 +26,10 @@ fn acknowledged_writes_survive_and_nothing_counts_twice() {
     assert!(tally.acknowledged >= report.attacks as u64 * WORKERS * 2, "{report:?}");
     assert!(tally.failed > 0, "the attacks had no effect: {report:?}");
     assert_eq!((tally.lost, tally.doubled, tally.foreign), (0, 0, 0), "{report:?}");
+    for promise in Promise::ALL {
+        let (checked, broken) = (report.promises.checked(promise), report.promises.unexplained(promise));
+        assert!(checked > 0 && broken == 0, "{promise}: {report}");
+    }
     // Two lanes, and the proxy's view of one that was just closed.
     assert!(report.open.0 <= 4 && report.open.1 == 0, "{report:?}");
     assert!(report.growth < 32 * 1024, "memory grows: {report:?}");
