@@ -764,10 +764,18 @@ on_both_ways! {
     }
 }
 
-/// In a cluster, sweeps have different steps.
+/// These use two keys, which are in different slots of a cluster.
+const OF_ONE_SLOT: [&str; 2] = ["mover", "transactor"];
+
+/// In a cluster, sweeps and operations on several keys have different steps.
 async fn in_a_cluster(mut world: World) {
+    for writer in WRITERS.into_iter().filter(|writer| !OF_ONE_SLOT.contains(&writer.name)) {
+        world.holds(Before::Cold, &[reader, writer], 10).await;
+        world.holds(Before::Warm, &[refresher, writer], 10).await;
+    }
     world.keeps(true);
-    for writer in [sweeper, expiring_sweeper, deleter, updater, transactor_of_one] {
+    let of_one_key = [sweeper, expiring_sweeper, deleter, updater, transactor_of_one];
+    for writer in of_one_key.into_iter().chain([many_deleter, many_setter, batcher]) {
         world.holds(Before::Cold, &[keeper, writer], 10).await;
         world.holds(Before::Warm, &[refresher_that_keeps, writer], 10).await;
         world.holds(Before::NoRow, &[seeker, writer], 10).await;
