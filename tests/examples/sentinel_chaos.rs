@@ -1,13 +1,16 @@
 //! The attacks on a real master with two replicas and three sentinels.
 //!
 //! Run it with `cargo run --release -p redis-keyspace-tests --example sentinel_chaos`. It prints
-//! each run, then a table of all, and fails if something happened that must never happen. Options:
+//! each run, then a table of all, then a verdict on each fault. It fails if something happened that
+//! must never happen, or if an operation exceeded its deadline. A missed goal for the time of the
+//! recovery is printed, and no failure. Options:
 //!
 //! - `--runs 20`: how often each fault happens
 //! - `--fault kill`: only this fault; see `SentinelFault` for the others
 
 use std::process::ExitCode;
 
+use redis_keyspace_tests::Verdict;
 use redis_keyspace_tests::sentinel_chaos::{AttackedSentinels, SentinelFault, SentinelReport};
 
 /// Returns the word after a name on the command line.
@@ -41,5 +44,8 @@ async fn main() -> ExitCode {
     for report in &reports {
         println!("{report}");
     }
-    if reports.iter().all(SentinelReport::is_clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let verdicts: Vec<_> = reports.iter().map(SentinelReport::verdict).collect();
+    println!();
+    verdicts.iter().for_each(|verdict| println!("{verdict}"));
+    if verdicts.iter().all(Verdict::is_clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

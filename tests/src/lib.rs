@@ -20,7 +20,7 @@ pub use available::{is_available, is_known};
 pub use both::{on_embedded, on_real, raw, wire, wired};
 pub use clients::clients_of_program;
 pub use command_log::{CommandLog, ServerAbilities};
-pub use load::Promise;
+pub use load::{Promise, Verdict};
 pub use own_pool::{manager, pool_builder};
 pub use redis_keyspace_harness::{
     ChildTest, Executed, Failover, Fault, Gate, Monitor, PATIENCE, Party, Promotion, Proxy, RealCluster,

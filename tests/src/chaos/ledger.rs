@@ -1,5 +1,7 @@
 //! Compares acknowledged writes with the data on the server.
 
+use std::time::{Duration, Instant};
+
 use crate::RealServer;
 
 /// The counts of a run.
@@ -17,6 +19,8 @@ pub struct Tally {
     pub doubled: u64,
     /// Replies that belonged to another command.
     pub foreign: u64,
+    /// The longest duration of a command.
+    pub longest: Duration,
 }
 
 impl Tally {
@@ -28,6 +32,15 @@ impl Tally {
         self.lost += other.lost;
         self.doubled += other.doubled;
         self.foreign += other.foreign;
+        self.longest = self.longest.max(other.longest);
+    }
+
+    /// Runs a command, and records its duration.
+    pub async fn timed<T>(&mut self, command: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let outcome = command.await;
+        self.longest = self.longest.max(started.elapsed());
+        outcome
     }
 
     /// Records an outcome.

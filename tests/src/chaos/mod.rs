@@ -225,6 +225,8 @@ pub const WORKERS: u64 = 16;
 
 /// The timeout of a command during an attack.
 const LIMIT: Duration = Duration::from_secs(1);
+/// How much later than its deadline a command may end, because a busy machine is late.
+const SLACK: Duration = Duration::from_millis(500);
 
 /// Attacks a client as planned while workers write, read and count, and other tasks check the
 /// promises of the library. After each attack, waits until all workers have a success again, for
@@ -246,11 +248,14 @@ pub async fn attack<C: Client>(plan: Plan) -> Report {
                 let mut ledger = Ledger::new(worker, WORKERS);
                 let place = &successes[usize::try_from(worker).expect("few workers")];
                 while !stop.load(Ordering::Relaxed) {
-                    let written = client.set(ledger.cell, ledger.next_value()).await;
+                    let writing = client.set(ledger.cell, ledger.next_value());
+                    let written = ledger.tally.timed(writing).await;
                     ledger.wrote(&written);
-                    let read = client.get(ledger.cell).await;
+                    let reading = client.get(ledger.cell);
+                    let read = ledger.tally.timed(reading).await;
                     ledger.read(&read);
-                    let counted = client.incr(ledger.counter).await;
+                    let counting = client.incr(ledger.counter);
+                    let counted = ledger.tally.timed(counting).await;
                     ledger.counted(&counted);
                     if written.is_ok() && read.is_ok() && counted.is_ok() {
                         let now = u64::try_from(start.elapsed().as_nanos()).expect("hours");
@@ -445,12 +450,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { client, plan, attacks, tally, recoveries, slowest, open, promises, growth } = self;
         let (seed, span) = (plan.seed, plan.span.as_millis());
-        let Tally { tried, failed, acknowledged, lost, doubled, foreign } = tally;
+        let Tally { tried, failed, acknowledged, lost, doubled, foreign, longest } = tally;
+        let longest = longest.as_millis();
         let at = |part: usize| recoveries.get(recoveries.len() * part / 100).copied().unwrap_or_default();
         let most = recoveries.last().copied().unwrap_or_default();
         write!(
             f,
-            "| {client} | {seed} | {span} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {:.0} / {:.0} / {:.0} ({}) | {} / {} | {promises} | {growth} |",
+            "| {client} | {seed} | {span} | {attacks} | {tried} | {failed} | {acknowledged} | {lost} | {doubled} | {foreign} | {longest} | {:.0} / {:.0} / {:.0} ({}) | {} / {} | {promises} | {growth} |",
             at(50).as_secs_f64() * 1000.0,
             at(90).as_secs_f64() * 1000.0,
             most.as_secs_f64() * 1000.0,
@@ -463,7 +469,24 @@ impl fmt::Display for Report {
 
 impl Report {
     /// The header of a table of reports.
-    pub const HEAD: &'static str = "| client | seed | ms per attack | attacks | commands | failed | acknowledged | lost | doubled | foreign replies | \
+    pub const HEAD: &'static str = "| client | seed | ms per attack | attacks | commands | failed | acknowledged | lost | doubled | foreign replies | longest command, ms | \
         back after, ms (median / 90 % / most, after which attack) | connections at the end / after closing | promises | memory grown, KiB |\n\
-        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+        | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+
+    /// Returns what must not happen, and how often it did.
+    pub fn violations(&self) -> Vec<(String, u64)> {
+        let Tally { lost, doubled, foreign, longest, .. } = &self.tally;
+        let late = u64::from(*longest > LIMIT + SLACK);
+        let open = self.open.1 as u64;
+        let counts = [
+            ("lost", *lost),
+            ("doubled", *doubled),
+            ("foreign replies", *foreign),
+            ("longest command past its deadline", late),
+            ("connections left open", open),
+        ];
+        let counts = counts.map(|(what, count)| (what.to_owned(), count)).into_iter();
+        let promises = self.promises.violations().into_iter();
+        counts.chain(promises.map(|(promise, count)| (promise.to_string(), count))).collect()
+    }
 }

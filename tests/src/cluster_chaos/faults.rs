@@ -114,6 +114,11 @@ impl ClusterFault {
         matches!(self, Self::Kill | Self::KillUncovered | Self::Freeze | Self::FreezeBriefly)
     }
 
+    /// Whether a replica is promoted.
+    pub(super) fn promotes(self) -> bool {
+        !matches!(self, Self::Move | Self::Join | Self::Network | Self::Elsewhere)
+    }
+
     pub(super) fn moves_slots(self) -> bool {
         matches!(self, Self::Move | Self::Join)
     }

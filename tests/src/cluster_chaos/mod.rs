@@ -17,11 +17,9 @@ use reader::Reader;
 use redis_keyspace::Redis;
 pub use report::{Report, Run};
 
-use crate::load::{Work, audit};
+use crate::load::{LIMIT, Work, audit};
 use crate::{RealCluster, clients_of_program, unique_namespace};
 
-/// The timeout of a command.
-const LIMIT: Duration = Duration::from_secs(5);
 /// How long the tasks run before the fault, and after the cluster has settled.
 const CALM: Duration = Duration::from_millis(300);
 /// How long closed handles may take to close their connections.

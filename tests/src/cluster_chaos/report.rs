@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::faults::{ClusterFault, Timeline};
 use super::slots::slot_of;
-use crate::load::{Broken, Failures, Findings, Kept, Longest, Loss, Progress, Promise};
+use crate::load::{Broken, Failures, Findings, Kept, Longest, Loss, Progress, Promise, Verdict, spread};
 
 /// How long before a crash a write can be acknowledged that its replica does not receive.
 const UNREPLICATED: Duration = Duration::from_secs(1);
@@ -15,6 +15,10 @@ const UNAWARE: Duration = Duration::from_secs(1);
 /// The keys of which a load may not be ended while their slot moves, because the write and the
 /// command that ends loads are two steps.
 const UNENDED: &str = ":row:";
+
+/// The names of violations that depend on time.
+const LOSSES: &str = "unexplained losses";
+const LATE: &str = "operations past their deadlines";
 
 /// The result of one run.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Run {
     operations: u64,
     failures: BTreeMap<String, Failures>,
     longest: Option<Longest>,
+    closest: Option<Longest>,
+    late: u64,
     findings: Findings,
     /// How many of the losses replication cannot explain.
     unexplained: usize,
@@ -51,7 +57,7 @@ impl Run {
         let explained = |loss: &&Loss| explains(&loss.key, (loss.acknowledged, loss.acknowledged));
         let kept = Kept::new(&findings.checked, explains);
         let unexplained = findings.lost.len() - findings.lost.iter().filter(explained).count();
-        let Progress { operations, failures, longest, .. } = progress;
+        let Progress { operations, failures, longest, closest, late, .. } = progress;
         Self {
             fault,
             nth,
@@ -60,6 +66,8 @@ impl Run {
             operations,
             failures,
             longest,
+            closest,
+            late,
             findings,
             unexplained,
             kept,
@@ -73,8 +81,9 @@ impl Run {
     }
 
     /// Returns what the library must prevent: increments that ran twice, that ran although an error
-    /// denied it, transactions of which a part ran, replies for another caller, connections that
-    /// stay open, and promises that were broken although no lost write explains it.
+    /// denied it, transactions of which a part ran, replies for another caller, losses and broken
+    /// promises that replication cannot explain, operations that exceed their deadlines, and
+    /// connections that stay open.
     pub fn violations(&self) -> Vec<(String, u64)> {
         let Findings { doubled, denied, torn, wrong, .. } = self.findings;
         let open = self.open as u64;
@@ -83,6 +92,8 @@ impl Run {
             ("ran though denied", denied),
             ("torn", torn),
             ("wrong replies", wrong),
+            (LOSSES, self.unexplained as u64),
+            (LATE, self.late),
             ("connections left open", open),
         ];
         let counts = counts.map(|(what, count)| (what.to_owned(), count)).into_iter();
@@ -90,10 +101,11 @@ impl Run {
         counts.chain(promises.map(|(promise, count)| (promise.to_string(), count))).collect()
     }
 
-    /// Returns those of the violations that do not depend on when a write was acknowledged. A busy
+    /// Returns those of the violations that do not depend on when something happened. A busy
     /// machine can be late.
     pub fn timeless_violations(&self) -> Vec<(String, u64)> {
         let mut violations = self.violations();
+        violations.retain(|(what, _)| what != LATE && !(what == LOSSES && self.fault.can_lose()));
         if self.fault.can_lose() {
             let timed = Promise::ALL.into_iter().filter(|promise| !promise.survives_losses());
             let timed: Vec<_> = timed.map(|promise| promise.to_string()).collect();
@@ -149,7 +161,7 @@ impl fmt::Display for Run {
         if let Some((acknowledged, refused)) = timeline.witness {
             writeln!(f, "  witness: {acknowledged} acknowledged, {refused} refused")?;
         }
-        if let Some(Longest { operation, started, duration, outcome }) = longest {
+        if let Some(Longest { operation, started, duration, outcome, .. }) = longest {
             let (start, duration) = (relative(*started, began), milliseconds(*duration));
             writeln!(f, "  longest: {operation:?} at {start}, {duration:.0} ms: {outcome}")?;
         }
@@ -191,12 +203,19 @@ impl Report {
         self.runs.push(run);
     }
 
-    /// Returns whether nothing happened that the library must prevent, and replication explains all
-    /// losses.
-    pub fn is_clean(&self) -> bool {
-        let is_clean =
-            |run: &Run| run.unexplained == 0 && run.violations().iter().all(|(_, count)| *count == 0);
-        self.runs.iter().all(is_clean)
+    /// Returns the verdict on all runs.
+    pub fn verdict(&self) -> Verdict {
+        let closest = self.runs.iter().map(|run| run.closest.clone()).fold(None, Longest::closer);
+        let has_goal = self.fault.promotes();
+        Verdict {
+            fault: self.fault.to_string(),
+            runs: self.runs.len(),
+            violations: Verdict::sum(self.runs.iter().map(Run::violations)),
+            closest,
+            recoveries: self.runs.iter().map(|run| milliseconds(run.recovery)).collect(),
+            since: if has_goal { "promotion" } else { "the change" },
+            has_goal,
+        }
     }
 
     fn sum(&self, of: impl Fn(&Run) -> u64) -> u64 {
@@ -216,8 +235,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut recoveries: Vec<Duration> = self.runs.iter().map(|run| run.recovery).collect();
-        recoveries.sort_unstable();
+        let (median, most) = spread(self.runs.iter().map(|run| milliseconds(run.recovery)));
         let longest = self.runs.iter().filter_map(|run| run.longest.as_ref()).map(|longest| longest.duration);
         let witnesses: Vec<_> = self.runs.iter().filter_map(|run| run.timeline.witness).collect();
         let witness = match witnesses.as_slice() {
@@ -231,7 +249,7 @@ impl fmt::Display for Report {
         self.runs.iter().for_each(|run| kept.add(&run.kept));
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} / {} | {} | {} | {} | {} | {} | {kept} | {:.0} | {:.0} / {:.0} | {witness} |",
+            "| {} | {} | {} | {} | {} | {} / {} | {} | {} | {} | {} | {} | {kept} | {:.0} | {median:.0} / {most:.0} | {witness} |",
             self.fault,
             self.runs.len(),
             self.sum(|run| run.operations),
@@ -245,8 +263,6 @@ impl fmt::Display for Report {
             self.sum(|run| run.findings.wrong),
             self.sum(|run| run.findings.stale_reads),
             milliseconds(longest.max().unwrap_or_default()),
-            milliseconds(recoveries.get(recoveries.len() / 2).copied().unwrap_or_default()),
-            milliseconds(recoveries.last().copied().unwrap_or_default()),
         )
     }
 }

@@ -12,12 +12,19 @@ mod progress;
 mod promises;
 mod scans;
 mod updates;
+mod verdict;
 mod work;
+
+use std::time::Duration;
 
 pub use audit::{Findings, Loss, audit};
 pub use progress::{Failures, Longest, Progress};
 pub use promises::{Broken, Kept, Promise, Promises};
+pub use verdict::{Verdict, spread};
 pub use work::Work;
+
+/// The timeout of a command.
+pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// The number of concurrent tasks.
 pub const TASKS: u64 = 32;

@@ -5,6 +5,12 @@ use std::time::{Duration, Instant};
 
 use redis_keyspace::Error;
 
+use super::LIMIT;
+use super::holders::WAIT;
+
+/// How much later than its deadline an operation may end, because a busy machine is late.
+const SLACK: Duration = Duration::from_millis(500);
+
 /// The kinds of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
@@ -31,6 +37,19 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Returns how long an operation may take. Each command has its own deadline, so this is the
+    /// sum of those that follow each other. A scan has no limit: it may need any number of them.
+    fn deadline(self) -> Option<Duration> {
+        match self {
+            Self::Scan | Self::Sweep => None,
+            // A read, waiting for other callers, and a command before and after the load.
+            Self::GetOrSet => Some(4 * LIMIT),
+            Self::Lock => Some(WAIT + LIMIT),
+            Self::Once => Some(WAIT + 2 * LIMIT),
+            _ => Some(LIMIT),
+        }
+    }
+
     /// The operations that write.
     const WRITES: [Self; 4] = [Self::Transaction, Self::Increment, Self::Set, Self::SetMany];
 }
@@ -41,8 +60,22 @@ pub struct Longest {
     pub operation: Operation,
     pub started: Instant,
     pub duration: Duration,
+    /// `None` if it has no limit as a whole.
+    pub deadline: Option<Duration>,
     /// The kind of its error, or `ok`.
     pub outcome: String,
+}
+
+impl Longest {
+    /// Returns the part of its time that it took.
+    fn share(&self) -> f64 {
+        self.deadline.map_or(0.0, |deadline| self.duration.as_secs_f64() / deadline.as_secs_f64())
+    }
+
+    /// Returns the one that came closer to its deadline.
+    pub fn closer(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        one.into_iter().chain(other).max_by(|one, other| one.share().total_cmp(&other.share()))
+    }
 }
 
 /// Operations that failed with the same kind of error.
@@ -61,6 +94,10 @@ pub struct Progress {
     pub operations: u64,
     pub failures: BTreeMap<String, Failures>,
     pub longest: Option<Longest>,
+    /// The operation that came closest to its deadline.
+    pub closest: Option<Longest>,
+    /// How many operations ended later than their deadlines.
+    pub late: u64,
     /// When the writes succeeded.
     writes: BTreeMap<Operation, Vec<Instant>>,
 }
@@ -88,9 +125,14 @@ impl Progress {
                 failures.span.1 = now;
             }
         }
-        let duration = now - started;
+        let (duration, deadline) = (now - started, operation.deadline());
+        self.late += u64::from(deadline.is_some_and(|deadline| duration > deadline + SLACK));
+        let this = Longest { operation, started, duration, deadline, outcome: label };
+        if self.closest.as_ref().is_none_or(|closest| closest.share() < this.share()) {
+            self.closest = Some(this.clone());
+        }
         if self.longest.as_ref().is_none_or(|longest| longest.duration < duration) {
-            self.longest = Some(Longest { operation, started, duration, outcome: label });
+            self.longest = Some(this);
         }
     }
 
@@ -112,6 +154,8 @@ impl Progress {
             all.count += failures.count;
             all.span = (all.span.0.min(failures.span.0), all.span.1.max(failures.span.1));
         }
+        self.late += other.late;
+        self.closest = Longest::closer(self.closest.take(), other.closest);
         let duration = |longest: &Option<Longest>| longest.as_ref().map(|longest| longest.duration);
         if duration(&self.longest) < duration(&other.longest) {
             self.longest = other.longest;

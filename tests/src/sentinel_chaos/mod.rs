@@ -15,11 +15,9 @@ use redis_keyspace::Redis;
 pub use report::{SentinelReport, SentinelRun};
 
 use crate::chaos::read;
-use crate::load::{Work, audit};
+use crate::load::{LIMIT, Work, audit};
 use crate::{RealSentinels, unique_namespace};
 
-/// The timeout of a command.
-const LIMIT: Duration = Duration::from_secs(5);
 /// How long the tasks run before the fault, and after the servers have settled.
 const CALM: Duration = Duration::from_millis(300);
 /// How long the tasks may take to recover. A longer recovery is reported as this long.

@@ -5,10 +5,13 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::faults::{SentinelFault, Timeline};
-use crate::load::{Broken, Failures, Findings, Kept, Longest, Loss, Progress, Promise};
+use crate::load::{Broken, Failures, Findings, Kept, Longest, Loss, Progress, Promise, Verdict, spread};
 
 /// How long before a fault a write can be acknowledged that no replica receives.
 const UNREPLICATED: Duration = Duration::from_secs(1);
+
+/// The name of a violation that depends on time.
+const LATE: &str = "operations past their deadlines";
 
 /// The result of one run.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct SentinelRun {
     operations: u64,
     failures: BTreeMap<String, Failures>,
     longest: Option<Longest>,
+    closest: Option<Longest>,
+    late: u64,
     findings: Findings,
     /// How many of the losses replication cannot explain.
     unexplained: usize,
@@ -40,8 +45,21 @@ impl SentinelRun {
         let explained = |loss: &&Loss| explains((loss.acknowledged, loss.acknowledged));
         let kept = Kept::new(&findings.checked, |_, acknowledged| explains(acknowledged));
         let unexplained = findings.lost.len() - findings.lost.iter().filter(explained).count();
-        let Progress { operations, failures, longest, .. } = progress;
-        Self { fault, nth, timeline, recovered, operations, failures, longest, findings, unexplained, kept }
+        let Progress { operations, failures, longest, closest, late, .. } = progress;
+        Self {
+            fault,
+            nth,
+            timeline,
+            recovered,
+            operations,
+            failures,
+            longest,
+            closest,
+            late,
+            findings,
+            unexplained,
+            kept,
+        }
     }
 
     /// Returns the number of operations.
@@ -51,8 +69,8 @@ impl SentinelRun {
 
     /// Returns what the library must prevent: increments that ran twice, that ran although an error
     /// denied it, transactions of which a part ran, replies for another caller, writes to the old
-    /// master later than a second after a sentinel named the new one, and losses and broken
-    /// promises that replication cannot explain.
+    /// master later than a second after a sentinel named the new one, losses and broken promises
+    /// that replication cannot explain, and operations that exceed their deadlines.
     pub fn violations(&self) -> Vec<(String, u64)> {
         let Findings { doubled, denied, torn, wrong, .. } = self.findings;
         let counts = [
@@ -62,6 +80,7 @@ impl SentinelRun {
             ("wrong replies", wrong),
             ("late writes", self.timeline.late_writes() as u64),
             ("unexplained losses", self.unexplained as u64),
+            (LATE, self.late),
         ];
         let counts = counts.map(|(what, count)| (what.to_owned(), count)).into_iter();
         let promises = self.kept.violations().into_iter();
@@ -73,7 +92,8 @@ impl SentinelRun {
     pub fn timeless_violations(&self) -> Vec<(String, u64)> {
         let timed = Promise::ALL.into_iter().filter(|promise| !promise.survives_losses());
         let timed = timed.map(|promise| promise.to_string());
-        let timed: Vec<_> = timed.chain(["late writes", "unexplained losses"].map(str::to_owned)).collect();
+        let timed: Vec<_> =
+            timed.chain(["late writes", "unexplained losses", LATE].map(str::to_owned)).collect();
         let mut violations = self.violations();
         violations.retain(|(what, _)| !timed.contains(what));
         violations
@@ -149,7 +169,7 @@ impl fmt::Display for SentinelRun {
             timeline.queued_writes(),
             signed(timeline.accepted.map(|accepted| between(timeline.first.at, accepted))),
         )?;
-        if let Some(Longest { operation, started, duration, outcome }) = longest {
+        if let Some(Longest { operation, started, duration, outcome, .. }) = longest {
             let (start, duration) = (between(began, *started), milliseconds(*duration));
             writeln!(f, "  longest: {operation:?} at {start:+.0}, {duration:.0} ms: {outcome}")?;
         }
@@ -192,9 +212,17 @@ impl SentinelReport {
         self.runs.push(run);
     }
 
-    /// Returns whether nothing happened that the library must prevent.
-    pub fn is_clean(&self) -> bool {
-        self.runs.iter().all(|run| run.violations().iter().all(|(_, count)| *count == 0))
+    /// Returns the verdict on all runs.
+    pub fn verdict(&self) -> Verdict {
+        Verdict {
+            fault: self.fault.to_string(),
+            runs: self.runs.len(),
+            violations: Verdict::sum(self.runs.iter().map(SentinelRun::violations)),
+            closest: self.runs.iter().map(|run| run.closest.clone()).fold(None, Longest::closer),
+            recoveries: self.runs.iter().map(SentinelRun::since_switch).collect(),
+            since: "the first switch",
+            has_goal: true,
+        }
     }
 
     fn sum(&self, of: impl Fn(&SentinelRun) -> u64) -> u64 {
@@ -203,10 +231,8 @@ impl SentinelReport {
 
     /// The median and the largest value of all runs.
     fn spread(&self, of: impl Fn(&SentinelRun) -> f64) -> String {
-        let mut all: Vec<f64> = self.runs.iter().map(of).collect();
-        all.sort_unstable_by(f64::total_cmp);
-        let median = all.get(all.len() / 2).copied().unwrap_or_default();
-        format!("{median:.0} / {:.0}", all.last().copied().unwrap_or_default())
+        let (median, most) = spread(self.runs.iter().map(of));
+        format!("{median:.0} / {most:.0}")
     }
 
     fn most(&self, of: impl Fn(&SentinelRun) -> Option<f64>) -> Option<f64> {
