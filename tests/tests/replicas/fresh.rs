@@ -2,27 +2,27 @@
 
 use redis_keyspace::rate_limit::Rate;
 use redis_keyspace::{Group, Json, Key, Keyspace, Lock, Once, RateLimit, Redis, Text};
-use redis_keyspace_tests::{Executed, Monitor, RealCluster, RealServer, eventually};
+use redis_keyspace_tests::{Executed, Monitor, RealCluster, RealSentinels, RealServer, eventually};
 
-use crate::{configured, in_sync, on};
+use crate::{configured, in_sync, on, sentinels};
 
 #[derive(Keyspace)]
 #[keyspace(prefix = "fresh", ttl = "1h", reads = "replica")]
-struct FreshKeys {
+pub struct FreshKeys {
     #[key("user:{id}", hash_tag = id)]
-    user: fn(id: u64) -> Json<Vec<u64>>,
+    pub user: fn(id: u64) -> Json<Vec<u64>>,
     #[key("name:{id}", hash_tag = id)]
-    name: fn(id: u64) -> Text,
+    pub name: fn(id: u64) -> Text,
     #[key("all:{id}", hash_tag = id)]
-    all: fn(id: u64) -> Group,
-    lock: fn(id: u64) -> Lock,
+    pub all: fn(id: u64) -> Group,
+    pub lock: fn(id: u64) -> Lock,
     #[key(ttl = none)]
-    calls: fn(id: u64) -> RateLimit,
-    paid: fn(id: u64) -> Once<Text>,
+    pub calls: fn(id: u64) -> RateLimit,
+    pub paid: fn(id: u64) -> Once<Text>,
     #[key("kept:{id}", stale_for = "1m", negative_ttl = "10s")]
-    kept: fn(id: u64) -> Text,
+    pub kept: fn(id: u64) -> Text,
     /// Read to show that reads use the replicas.
-    read: fn(id: u64) -> Text,
+    pub read: fn(id: u64) -> Text,
 }
 
 /// Records what clients do with the keys on a replica. The writes that it receives from a master do
@@ -122,6 +122,15 @@ fn the_replicas_of_a_cluster_are_not_asked_for_fresh_data() {
         let servers: Vec<_> = masters.iter().map(|&node| cluster.node(node)).collect();
         let replicas = masters.iter().flat_map(|&master| cluster.replicas_of(master));
         let replicas: Vec<_> = replicas.map(|node| used(cluster.node(node), &servers)).collect();
+        uses_masters(&redis, &replicas).await;
+    });
+}
+
+#[test]
+fn the_replicas_that_sentinels_know_are_not_asked_for_fresh_data() {
+    let servers = RealSentinels::start();
+    on(sentinels::builder(&servers), async |redis: Redis| {
+        let replicas = [1, 2].map(|node| used(servers.node(node), &[servers.node(0)]));
         uses_masters(&redis, &replicas).await;
     });
 }

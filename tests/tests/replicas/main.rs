@@ -5,6 +5,7 @@ mod cluster;
 mod configured;
 mod fresh;
 mod sentinels;
+mod stale;
 
 use std::time::Duration;
 

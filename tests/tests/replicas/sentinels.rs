@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 
 use crate::{LIMIT, ShopKeys, count, in_sync, on, reads, uses};
 
-fn builder(servers: &RealSentinels) -> RedisBuilder {
+pub fn builder(servers: &RealSentinels) -> RedisBuilder {
     let addresses = servers.sentinel_addresses().into_iter().map(|address| address.to_string());
     Redis::builder().sentinel(RealSentinels::MASTER, addresses).unwrap()
 }
