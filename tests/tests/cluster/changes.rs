@@ -1,10 +1,12 @@
 //! Nodes that join, leave, or get other addresses.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use redis_keyspace::command::Reads;
 use redis_keyspace::{Key, Redis};
-use redis_keyspace_tests::RealCluster;
+use redis_keyspace_tests::{RealCluster, clients_of_program, eventually};
 
 use crate::{CartKeys, builder, on, slot_of};
 
@@ -30,7 +32,7 @@ fn nodes_join_and_leave_while_commands_run() {
         tokio::task::block_in_place(|| cluster.remove(old));
         counting.await.unwrap();
         let removed = cluster.node(old).address().to_string();
-        redis_keyspace_tests::eventually("the node has left", async || {
+        eventually("the node has left", async || {
             // The configured node stays listed, without slots.
             let nodes = &redis.stats().connections[0].nodes;
             !nodes.iter().any(|node| node.slots > 0 && node.endpoint.contains(&removed))
@@ -59,10 +61,92 @@ fn all_nodes_may_get_other_addresses_behind_the_same_names() {
         let now = cluster.members().into_iter().map(|node| cluster.node(node).port());
         ports.lock().unwrap().extend(names.iter().copied().zip(now));
         for id in 0..60 {
-            redis_keyspace_tests::eventually("the cluster is found again", async || {
-                CartKeys::page(id).set("y").await.is_ok()
-            })
-            .await;
+            eventually("the cluster is found again", async || CartKeys::page(id).set("y").await.is_ok())
+                .await;
         }
+    });
+}
+
+/// Runs commands on all masters while all nodes forget one that runs on. None fails, and the
+/// connections to it are closed.
+async fn forget_one_that_lives(cluster: &RealCluster, redis: &Redis, node: usize) {
+    let counters = || (0..30).map(CartKeys::views);
+    for counter in counters() {
+        counter.incr().await.unwrap();
+    }
+    let forgotten = cluster.node(node);
+    assert!(clients_of_program(forgotten) > 0);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let counting = tokio::spawn(redis.clone().scope(async move {
+        let mut rounds = 1;
+        while !stopped.load(Ordering::Relaxed) {
+            rounds += 1;
+            for counter in counters() {
+                assert_eq!(counter.incr().await.unwrap(), rounds);
+            }
+        }
+        rounds
+    }));
+    tokio::task::block_in_place(|| cluster.forget(node));
+    eventually("the connections to the node are closed", async || clients_of_program(forgotten) == 0).await;
+    stop.store(true, Ordering::Relaxed);
+    let rounds = counting.await.unwrap();
+    assert!(forgotten.is_running());
+    let address = forgotten.address().to_string();
+    let nodes = &redis.stats().connections[0].nodes;
+    assert!(!nodes.iter().any(|node| node.slots > 0 && node.endpoint.contains(&address)));
+    for counter in counters() {
+        assert_eq!(counter.get().await.unwrap(), rounds);
+    }
+}
+
+#[test]
+fn the_connections_to_a_live_node_that_all_others_forget_are_closed() {
+    let cluster = RealCluster::builder().replicas(0).start();
+    on(builder(&cluster), async |redis: Redis| forget_one_that_lives(&cluster, &redis, 2).await);
+}
+
+#[test]
+fn the_connections_to_a_live_node_that_is_configured_are_closed_when_all_others_forget_it() {
+    let cluster = RealCluster::builder().replicas(0).start();
+    on(builder(&cluster), async |redis: Redis| {
+        assert!(cluster.url().contains(&cluster.node(0).address().to_string()));
+        forget_one_that_lives(&cluster, &redis, 0).await;
+    });
+}
+
+#[test]
+fn the_connections_to_a_live_replica_that_all_others_forget_are_closed() {
+    let cluster = RealCluster::builder().masters(2).start();
+    on(builder(&cluster), async |redis: Redis| {
+        Key::set_many((0..30).map(|id| (CartKeys::page(id), "x"))).await.unwrap();
+        cluster.replicated();
+        let master = cluster.masters()[0];
+        let replica = cluster.replicas_of(master)[0];
+        let forgotten = cluster.node(replica);
+        let read_all = async || {
+            for id in 0..30 {
+                let page = CartKeys::page(id).get().reads(Reads::PreferReplica).await.unwrap();
+                assert_eq!(page.as_deref(), Some("x"));
+            }
+        };
+        eventually("the replica is read", async || {
+            read_all().await;
+            clients_of_program(forgotten) > 0
+        })
+        .await;
+        tokio::task::block_in_place(|| cluster.forget(replica));
+        // A redirection makes the handle ask for the nodes again.
+        let slot = slot_of(&redis, &CartKeys::page(1));
+        let to = cluster.masters().into_iter().find(|node| *node != cluster.master_of(slot)).unwrap();
+        tokio::task::block_in_place(|| cluster.move_slot(slot, to));
+        CartKeys::page(1).set("x").await.unwrap();
+        eventually("the connections to the replica are closed", async || {
+            read_all().await;
+            clients_of_program(forgotten) == 0
+        })
+        .await;
+        assert!(forgotten.is_running());
     });
 }

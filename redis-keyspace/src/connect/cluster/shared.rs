@@ -25,7 +25,7 @@ const FORMER: usize = 256;
 /// How many nodes that serve no slot yet are remembered.
 const JOINING: usize = 16;
 /// How long it takes until all nodes know that a slot has another master.
-const PROPAGATION: Duration = Duration::from_secs(1);
+pub(super) const PROPAGATION: Duration = Duration::from_secs(1);
 
 /// What the commands on a cluster share with the task that keeps the map up to date.
 pub(super) struct ClusterShared {
@@ -252,10 +252,13 @@ impl ClusterShared {
             event!(debug, "the slots of the cluster changed", masters = new.masters().count());
         }
         state.joining.retain(|node| !new.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, node)));
-        let uses_home = new.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, &self.home));
+        let uses_home =
+            |map: &SlotMap<Node>| map.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, &self.home));
+        // At first, the connections to the configured name may lead to any node. Later, it can be a
+        // node that leaves. Other nodes end their connections when they are dropped.
+        let leaves_home = (old.is_empty() || uses_home(old)) && !uses_home(&new);
         self.map.store(Arc::new(new));
-        if old.is_empty() && !uses_home {
-            // The connections to the configured name may lead to any node.
+        if leaves_home {
             self.home.own.abandon();
         }
         if is_change {

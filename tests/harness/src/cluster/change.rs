@@ -91,6 +91,14 @@ impl RealCluster {
     ///
     /// The slots and the replicas of a master go to the master with the fewest slots.
     pub fn remove(&self, node: usize) {
+        self.forget(node);
+        self.node(node).terminate();
+        self.settled();
+    }
+
+    /// Removes a node, as [`remove`](Self::remove) does, and lets it run. It does not know that the
+    /// others have forgotten it (CLUSTER FORGET).
+    pub fn forget(&self, node: usize) {
         self.refuse_if_shared();
         assert_eq!(self.live(), self.members(), "all nodes must be live when one is removed");
         let id = self.id(node);
@@ -114,7 +122,6 @@ impl RealCluster {
                 }
             }
         }
-        self.node(node).terminate();
         self.settled();
     }
 
