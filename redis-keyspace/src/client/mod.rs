@@ -55,7 +55,7 @@ pub use sentinels::SentinelStats;
 pub use stats::{ClosedConnections, FillStats, NodeStats, PoolStats, PoolStatus, ReplicaStats, Stats};
 pub(crate) use subject::Subject;
 pub(crate) use tenant::check_tenant;
-pub(crate) use types::{NAMING, WrongTypeOf, has_wrong_type, naming_types};
+pub(crate) use types::{MOST_ASKED, NAMING, WrongTypeOf, has_wrong_type, naming_types};
 pub(crate) use undo::{UndoAttempts, may_have_run};
 pub(crate) use wait::run_waiting;
 pub(crate) use watch::DeadlineWatch;

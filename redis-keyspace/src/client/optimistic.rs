@@ -173,7 +173,12 @@ impl WatchSession {
         let binding = Arc::clone(&self.binding);
         let _forgetting = forget_copies(&binding, request);
         let outcome = if request.is_transactional() {
-            let script = request.as_script(&binding.namespace)?;
+            let script = request.as_script(&binding.namespace).map_err(|_| {
+                Error::invalid_input(
+                    "the command needs MULTI, whose end would end the WATCH, and no script can replace it; nothing was sent; \
+                     return the command from the closure, or run it on the handle",
+                )
+            })?;
             let replies = self.send(&script).await;
             replies.map(|replies| read::many(request.replies_of_script(Replies::Many(replies))))
         } else {

@@ -1,5 +1,6 @@
 //! Names the key that has a wrong type, and the type, when a command reports a wrong one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +9,15 @@ use super::run::run;
 use super::subject::Subject;
 use crate::error::{Error, ErrorKind};
 use crate::key::KeyText;
+use crate::kind::Layout;
 use crate::protocol::{Keys, Packet, Replies, Reply, Request, read};
 use crate::schema::{KeyspaceMeta, TemplateMeta};
 use crate::time::Deadline;
 
 /// How long a command may take to find out which types its keys have.
 pub(crate) const NAMING: Duration = Duration::from_secs(1);
-/// The types of more keys are not asked for.
-const MOST_ASKED: usize = 1000;
+/// For more keys, no types are requested.
+pub(crate) const MOST_ASKED: usize = 1000;
 
 /// Whether a key of a command has another type than the command needs.
 pub(crate) fn has_wrong_type(replies: &Replies) -> bool {
@@ -47,7 +49,7 @@ pub(crate) async fn naming_types(
         return replies;
     }
     let (binding, request, others) = (Arc::clone(binding), request.clone(), Vec::new());
-    let deadline = Deadline::after(deadline.limit().min(NAMING));
+    let deadline = deadline.at_most(NAMING);
     Box::pin(WrongTypeOf { binding, request, subject, others, deadline }.named(replies)).await
 }
 
@@ -78,12 +80,13 @@ enum FoundType {
     },
     /// A key whose string has another format.
     AnotherString(Suspect),
-    /// The type of the only key now. It has been deleted or replaced since.
-    Since {
+    /// The only key has its declared type, or does not exist any more. It has been replaced or
+    /// deleted since, or the command does not fit the declaration.
+    Declared {
         suspect: Suspect,
         found: String,
     },
-    /// The declared types are those of all keys, or the keys have been deleted since.
+    /// The same for several keys.
     AllAsDeclared,
     Unknown,
 }
@@ -134,17 +137,24 @@ impl WrongTypeOf {
             return FoundType::Another { suspect: suspects.swap_remove(place), found: found.clone() };
         }
         if is_format {
-            return self.find_format(suspects, &types).await;
+            return self.find_format(suspects, types).await;
         }
         match (<[Suspect; 1]>::try_from(suspects), <[String; 1]>::try_from(types)) {
-            (Ok([suspect]), Ok([found])) => FoundType::Since { suspect, found },
+            (Ok([suspect]), Ok([found])) => FoundType::Declared { suspect, found },
             _ => FoundType::AllAsDeclared,
         }
     }
 
-    /// Finds the string that is not a HyperLogLog. All keys are strings, or do not exist.
-    async fn find_format(&self, mut suspects: Vec<Suspect>, types: &[String]) -> FoundType {
-        if let ([_], [found]) = (suspects.as_slice(), types)
+    /// Finds the string that should be a HyperLogLog. All keys have their declared types, or do not
+    /// exist.
+    async fn find_format(&self, suspects: Vec<Suspect>, types: Vec<String>) -> FoundType {
+        let declared = suspects.into_iter().zip(types);
+        let declared = declared.filter(|(suspect, _)| suspect.template.kind.layout == Layout::HyperLogLog);
+        let (mut suspects, types): (Vec<_>, Vec<_>) = declared.unzip();
+        if suspects.is_empty() {
+            return FoundType::Unknown;
+        }
+        if let ([_], [found]) = (suspects.as_slice(), types.as_slice())
             && found == "string"
             && let Some(suspect) = suspects.pop()
         {
@@ -163,27 +173,29 @@ impl WrongTypeOf {
     /// Returns the keys whose types matter to the command, each once.
     fn suspects(&self) -> Vec<Suspect> {
         let packets = || self.request.requested();
-        if packets().map(|packet| packet.keys.as_slice().len()).sum::<usize>() > MOST_ASKED {
-            return Vec::new();
-        }
         let first = packets().flat_map(|packet| packet.keys.as_slice()).next();
         let is_only = packets()
             .flat_map(|packet| packet.keys.as_slice())
             .all(|key| Some(key.as_str()) == first.map(KeyText::as_str));
         let keyspaces = || self.subject.keyspace.into_iter().chain(self.others.iter().copied());
-        let mut suspects: Vec<Suspect> = Vec::new();
+        let (mut suspects, mut known) = (Vec::new(), HashSet::new());
         for packet in packets() {
+            // Raw commands are sent as they are written.
+            let name = packet.name.to_ascii_uppercase();
             // The first key of these commands may have any type: it is replaced.
-            let is_replaced = packet.name.ends_with("STORE") || packet.name == "BITOP";
+            let is_replaced = name.ends_with("STORE") || name == "BITOP";
             let keys = packet.keys.as_slice();
             let keys = keys.get(usize::from(is_replaced)..).unwrap_or_default();
             let accepts_set = matches!(
-                packet.name,
+                &*name,
                 "ZUNION" | "ZINTER" | "ZDIFF" | "ZINTERCARD" | "ZUNIONSTORE" | "ZINTERSTORE" | "ZDIFFSTORE"
             );
             for key in keys {
-                if suspects.iter().any(|known| known.key.as_str() == key.as_str()) {
+                if !known.insert(key.as_str()) {
                     continue;
+                }
+                if known.len() > MOST_ASKED {
+                    return Vec::new();
                 }
                 let of_key = || keyspaces().find_map(|keyspace| keyspace.template_of(key.own()));
                 let template = match (is_only, self.subject.template) {
@@ -240,15 +252,17 @@ impl FoundType {
                 let kind = suspect.template.kind();
                 suspect.name(command, error, &format!("expected {kind}, found another string"))
             }
-            Self::Since { suspect, found } => {
+            Self::Declared { suspect, found } => {
                 let (expected, kind) = (suspect.template.redis_type(), suspect.template.kind());
                 let now = match found.as_str() {
-                    "none" => "does not exist any more",
-                    _ => "has that type now",
+                    "none" => "the key does not exist any more",
+                    _ => "the key has this type: it was replaced since, or the command needs another type",
                 };
-                suspect.name(command, error, &format!("expected {expected} ({kind}), but the key {now}"))
+                suspect.name(command, error, &format!("declared as {expected} ({kind}), and {now}"))
             }
-            Self::AllAsDeclared => error.explained("no key has another type than declared now"),
+            Self::AllAsDeclared => error.explained(
+                "every key has its declared type, or does not exist: one was replaced since, or the command needs another type",
+            ),
             Self::Unknown => error,
         }
     }

@@ -19,6 +19,8 @@ pub struct ManyKeys<S, V, R, E> {
     command: Command<R>,
     keys: Vec<Key<S, V>>,
     single: fn(&Key<S, V>) -> Command<E>,
+    /// Whether the command was polled before an option was set.
+    was_polled: bool,
 }
 
 impl<S: Keyspace, V: 'static, R, E: Send + 'static> ManyKeys<S, V, R, E> {
@@ -28,28 +30,33 @@ impl<S: Keyspace, V: 'static, R, E: Send + 'static> ManyKeys<S, V, R, E> {
         keys: Vec<Key<S, V>>,
         single: fn(&Key<S, V>) -> Command<E>,
     ) -> Self {
-        Self { command, keys, single }
+        Self { command, keys, single, was_polled: false }
     }
 
-    call_options! { self => self.command.unpolled().call;
+    fn unpolled(&mut self) -> &mut Command<R> {
+        self.was_polled |= !self.command.run.is_new();
+        self.command.unpolled()
+    }
+
+    call_options! { self => self.unpolled().call;
         /// Sets the deadline of the command. It covers waiting for a connection, connecting and the
         /// replies of all keys. The commands of a [batch](crate::Redis::batch) are sent together,
         /// so the shortest of their deadlines applies to all.
     }
 
-    wait_option! { self => self.command.unpolled().call }
+    wait_option! { self => self.unpolled().call }
 
     /// Overrides how the keyspace behaves when Redis is unavailable; see
     /// [`Command::on_unavailable`].
     pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
-        self.command.unpolled().subject.on_unavailable = Some(answer);
+        self.unpolled().subject.on_unavailable = Some(answer);
         self
     }
 
     /// Overrides which server answers the command; see [`Command::reads`]. With
     /// [`each`](Self::each), the option has no effect: the master answers.
     pub fn reads(mut self, reads: Reads) -> Self {
-        self.command.unpolled().subject.reads_from = Some(reads);
+        self.unpolled().subject.reads_from = Some(reads);
         self
     }
 
@@ -87,11 +94,12 @@ impl<S: Keyspace, V: 'static, R, E: Send + 'static> ManyKeys<S, V, R, E> {
     ///
     /// # Errors
     ///
-    /// Fails as a whole only if there is no server, or if
-    /// [`wait_replicas`](Self::wait_replicas) is set. One deadline applies to all keys: those
-    /// without a reply by then fail, and the others keep their results. If a connection is lost,
-    /// all keys that were sent on it fail, unless their commands are safe to repeat. Reads are,
-    /// deletions are not.
+    /// Fails as a whole only if a key has no server, if the command was polled before, or if
+    /// [`wait_replicas`](Self::wait_replicas) is set. One deadline applies to all keys. If it
+    /// passes before a server, or a node of a cluster, has answered for all of its keys, all of
+    /// them fail, even if some of the commands ran. Keys on other servers and nodes keep their
+    /// results. If a connection is lost, all keys that were sent on it fail, unless their commands
+    /// are safe to repeat. Reads are, deletions are not.
     ///
     /// # Cancellation
     ///
@@ -102,8 +110,8 @@ impl<S: Keyspace, V: 'static, R, E: Send + 'static> ManyKeys<S, V, R, E> {
     ///
     /// As for [`Redis::batch`].
     pub async fn each(self) -> Result<Vec<Result<E>>> {
-        let Self { mut command, keys, single } = self;
-        if !command.run.is_new() {
+        let Self { mut command, keys, single, was_polled } = self;
+        if was_polled || !command.run.is_new() {
             return Err(polled_already(command.subject.command));
         }
         let call = std::mem::take(&mut command.call);

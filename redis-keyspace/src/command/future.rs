@@ -89,7 +89,7 @@ impl<T> Command<T> {
                 Ok(CommandProgress::Sent { receiver, deadline, sent_to, watch, by_replica, is_new })
             }
             Sent::NotYet { binding, deadline } => self.slowly(binding, deadline, None),
-            Sent::Answered(replies) => Ok(CommandProgress::slow(std::future::ready(Ok(replies)))),
+            Sent::Answered(replies) => Ok(CommandProgress::slow(std::future::ready(Ok(replies)), None)),
         }
     }
 
@@ -100,17 +100,18 @@ impl<T> Command<T> {
         failure: Option<Error>,
     ) -> Result<CommandProgress> {
         let request = self.request.as_ref().map_err(Error::clone)?.clone();
+        let sent = Some((deadline, Arc::as_ptr(&binding).addr()));
         if let Some(wait) = self.call.server_wait()? {
             let running = run_waiting(binding, request, deadline, self.repeatable, wait);
-            return Ok(CommandProgress::slow(running));
+            return Ok(CommandProgress::slow(running, sent));
         }
         let reads = self.subject.reads_in(binding.pool());
         if reads != Reads::Master {
             let by_master_of_cluster = self.subject.hides_misses;
             let running = run_on_replica(binding, request, deadline, reads, by_master_of_cluster);
-            return Ok(CommandProgress::slow(running));
+            return Ok(CommandProgress::slow(running, sent));
         }
-        Ok(CommandProgress::slow(run(binding, request, deadline, self.repeatable, failure)))
+        Ok(CommandProgress::slow(run(binding, request, deadline, self.repeatable, failure), sent))
     }
 
     /// Retries after the first attempt, if the command may be repeated. Otherwise, the failure is
@@ -142,7 +143,8 @@ impl<T> Command<T> {
         {
             learn_missing(&binding, request, ReplacedCommand::EvalRo);
         }
-        Step::GoOn(CommandProgress::slow(run(binding, whole, deadline, self.repeatable, None)))
+        let running = run(binding, whole, deadline, self.repeatable, None);
+        Step::GoOn(CommandProgress::slow(running, Some((deadline, sent_to))))
     }
 
     /// Asks which types the keys have instead of the expected ones. Returns the replies if that is
@@ -150,13 +152,15 @@ impl<T> Command<T> {
     #[cold]
     fn naming_types(&self, replies: Replies) -> std::result::Result<CommandProgress, Replies> {
         let Self { request, subject, call, .. } = self;
+        let Some((deadline, sent_to)) = self.run.progress.sent() else { return Err(replies) };
         match (request, call.target.resolve(subject.keyspace)) {
-            (Ok(request), Ok(binding)) => {
+            // Otherwise, another handle was installed since, whose keys have other types.
+            (Ok(request), Ok(binding)) if Arc::as_ptr(&binding).addr() == sent_to => {
                 // The error is known. Its explanation must not take long.
-                let deadline = Deadline::after(binding.deadline(call.timeout).limit().min(NAMING));
+                let deadline = deadline.at_most(NAMING);
                 let (request, subject, others) = (request.clone(), *subject, call.others().to_vec());
                 let wrong = WrongTypeOf { binding, request, subject, others, deadline };
-                Ok(CommandProgress::slow(async { Ok(wrong.named(replies).await) }))
+                Ok(CommandProgress::slow(async { Ok(wrong.named(replies).await) }, None))
             }
             _ => Err(replies),
         }
@@ -212,7 +216,7 @@ impl<T> Command<T> {
                 || (is_redirected(&replies) && binding.pool().learn_cluster()))
         {
             let rest = run_rest(binding, request.clone(), deadline, *repeatable, replies);
-            return Step::GoOn(CommandProgress::slow(rest));
+            return Step::GoOn(CommandProgress::slow(rest, Some((deadline, sent_to))));
         }
         if is_answered_by_replica(&replies)
             && let Ok(binding) = call.target.resolve(subject.keyspace)
@@ -308,7 +312,7 @@ impl<T> Future for Command<T> {
                         (Ok(replies), None) => this.judge(replies, deadline, sent_to),
                     }
                 }
-                CommandProgress::Slow(run) => {
+                CommandProgress::Slow { run, .. } => {
                     let run = run.get_mut().unwrap_or_else(PoisonError::into_inner);
                     Step::Done(std::task::ready!(run.as_mut().poll(context)))
                 }

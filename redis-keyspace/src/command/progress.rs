@@ -42,12 +42,28 @@ pub(super) enum CommandProgress {
         is_new: bool,
     },
     /// Connecting first, or retrying. The mutex is never locked: with it, a command is `Sync`.
-    Slow(Mutex<BoxFuture<'static, Result<Replies>>>),
+    Slow {
+        run: Mutex<BoxFuture<'static, Result<Replies>>>,
+        /// As for a command that was sent on an open connection. `None` if the replies are final.
+        sent: Option<(Deadline, usize)>,
+    },
     Done,
 }
 
 impl CommandProgress {
-    pub(super) fn slow(run: impl Future<Output = Result<Replies>> + Send + 'static) -> Self {
-        Self::Slow(Mutex::new(Box::pin(run)))
+    pub(super) fn slow(
+        run: impl Future<Output = Result<Replies>> + Send + 'static,
+        sent: Option<(Deadline, usize)>,
+    ) -> Self {
+        Self::Slow { run: Mutex::new(Box::pin(run)), sent }
+    }
+
+    /// Returns the deadline of the command, and the address of the binding that it was sent on.
+    pub(super) fn sent(&self) -> Option<(Deadline, usize)> {
+        match self {
+            Self::Sent { deadline, sent_to, .. } => Some((*deadline, *sent_to)),
+            Self::Slow { sent, .. } => *sent,
+            Self::New | Self::Done => None,
+        }
     }
 }

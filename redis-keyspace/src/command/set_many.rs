@@ -182,10 +182,11 @@ impl<S: Keyspace, V: SingleValue> SetMany<S, V, ()> {
     ///
     /// # Errors
     ///
-    /// Fails as a whole only if there is no server, or if
-    /// [`wait_replicas`](Self::wait_replicas) is set. One deadline applies to all keys: those
-    /// without a reply by then fail, and the others keep their results. After a lost connection,
-    /// the writes are sent again, because that is harmless.
+    /// Fails as a whole only if a key has no server, if the command was polled before, or if
+    /// [`wait_replicas`](Self::wait_replicas) is set. One deadline applies to all keys. If it
+    /// passes before a server, or a node of a cluster, has answered for all of its keys, all of
+    /// them fail, even if some of the values were stored. Keys on other servers and nodes keep
+    /// their results. After a lost connection, the writes are sent again, because that is harmless.
     ///
     /// # Cancellation
     ///

@@ -41,6 +41,21 @@ impl Deadline {
         self.limit
     }
 
+    /// The deadline of the same operation, if it started at this time.
+    pub(crate) fn if_started(self, started: Instant) -> Self {
+        Self { at: started + self.limit, limit: self.limit }
+    }
+
+    /// Returns the time that is left.
+    pub(crate) fn remaining(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
+    /// The deadline of a part of the operation that starts now and takes at most this long.
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        Self::after(self.remaining().min(limit))
+    }
+
     /// Returns the error for a deadline that passed in this phase of the operation.
     pub(crate) fn passed(self, budget: Budget) -> Error {
         Error::timeout(budget, self.limit)

@@ -59,6 +59,8 @@ async fn several_keys(redis: Redis) {
     assert_names(bad.smove(&good, &1).await, &bad, SET);
     let several = good.raw("SINTER").key().other_key(&bad).read_only().query::<Vec<u64>>();
     assert_names(several.await, &bad, SET);
+    let stored = to.raw("sunionstore").key().other_key(&good).other_key(&bad).writes();
+    assert_names(stored.query::<u64>().await, &bad, SET);
 
     const ZSET: &str = "expected zset (SortedSet<u64>), found list";
     let [good, bad, set] = [1, 2, 3].map(|nth| Keys::ranks(70, nth));
@@ -174,6 +176,46 @@ fn operations_on_several_keys_name_the_key_on_a_cluster() {
     within(PATIENCE, redis.scope(several_keys(redis.clone())));
 }
 
+/// The error does not wait for the types longer than a second, or than the operation may take.
+#[tokio::test(start_paused = true)]
+async fn an_unanswered_question_for_the_type_delays_the_error_by_little() {
+    let server = Server::new();
+    let redis = Redis::builder().embedded(server.clone()).timeout(MINUTE).build().unwrap();
+    let (list, start) = (Keys::list(1).on(&redis), tokio::time::Instant::now());
+    put_string(&list).await;
+    server.inject(Fault::stall().on("TYPE")).keep();
+    let error = list.llen().await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::WrongType, 1), "{error}");
+    let each = redis.batch(list.llen()).each().await.unwrap();
+    assert_eq!(each.unwrap_err().kind(), ErrorKind::WrongType);
+    assert_eq!(start.elapsed().as_secs(), 2);
+    let watch = redis.watch(list.clone(), async |tx| {
+        let error = tx.run(list.llen()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+        Ok(Some(list.llen()))
+    });
+    let error = watch.timeout(std::time::Duration::from_millis(800)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+    assert!(start.elapsed() <= std::time::Duration::from_millis(2800), "{:?}", start.elapsed());
+}
+
+/// The types of a thousand keys of a batch are asked for, not those of all.
+#[test]
+fn a_batch_asks_for_a_limited_number_of_types() {
+    within(PATIENCE, async {
+        let server = Server::builder().log_commands(10_000).build();
+        let redis = Redis::builder().embedded(server.clone()).timeout(PATIENCE).build().unwrap();
+        let texts: Vec<_> = (0..1500).map(|id| Keys::text(id).on(&redis)).collect();
+        let pushes = texts.iter().map(|text| text.raw("RPUSH").arg(1).writes().query::<u64>());
+        redis.batch(pushes.collect::<Vec<_>>()).await.unwrap();
+        for value in Key::get_many(texts).each().await.unwrap() {
+            assert_eq!(value.unwrap_err().kind(), ErrorKind::WrongType);
+        }
+        let asked = server.command_log().iter().filter(|logged| logged.arguments[0] == "TYPE").count();
+        assert_eq!(asked, 1000);
+    });
+}
+
 /// Without another type at any key, the error says what is known.
 #[test]
 fn the_error_says_if_no_key_has_another_type_any_more() {
@@ -187,7 +229,7 @@ fn the_error_says_if_no_key_has_another_type_any_more() {
                     |command: &'static str| server.inject(Fault::error(WRONG).on(command).times(1)).keep();
                 said("LLEN");
                 let error = Keys::list(1).llen().await.unwrap_err();
-                let words = "expected list (List<u64>), but the key does not exist any more";
+                let words = "declared as list (List<u64>), and the key does not exist any more";
                 assert_eq!(error.kind(), ErrorKind::WrongType);
                 assert!(error.to_string().contains(words), "{error}");
 
@@ -195,7 +237,9 @@ fn the_error_says_if_no_key_has_another_type_any_more() {
                 said("LLEN");
                 let error = Keys::list(1).llen().await.unwrap_err().to_string();
                 assert!(
-                    error.contains("expected list (List<u64>), but the key has that type now"),
+                    error.contains(
+                        "declared as list (List<u64>), and the key has this type: it was replaced since"
+                    ),
                     "{error}"
                 );
 
@@ -203,7 +247,10 @@ fn the_error_says_if_no_key_has_another_type_any_more() {
                 said("SINTER");
                 let error = both().await.unwrap_err();
                 assert_eq!((error.kind(), error.key()), (ErrorKind::WrongType, None), "{error}");
-                assert!(error.to_string().contains("no key has another type than declared now"), "{error}");
+                assert!(
+                    error.to_string().contains("every key has its declared type, or does not exist"),
+                    "{error}"
+                );
 
                 // The user must not ask for types: the error of the command stays as it is.
                 put_string(&Keys::set(1, 2)).await;
@@ -211,7 +258,7 @@ fn the_error_says_if_no_key_has_another_type_any_more() {
                 let error = both().await.unwrap_err();
                 assert_eq!((error.kind(), error.key()), (ErrorKind::WrongType, None), "{error}");
                 assert!(error.to_string().contains(WRONG), "{error}");
-                assert!(!error.to_string().contains("no key"), "{error}");
+                assert!(!error.to_string().contains("every key"), "{error}");
             })
             .await;
     });
@@ -312,6 +359,19 @@ both_servers! {
         assert!(error.to_string().contains("expected list (List<u64>), found set"), "{error}");
         let error = redis.transaction(vec![list.llen(), list.llen()]).await.unwrap_err();
         assert!(error.to_string().contains("expected list (List<u64>), found set"), "{error}");
+    }
+
+    async fn a_wrong_command_accuses_no_key(_redis: Redis) {
+        let (scores, text) = (Keys::scores(73), Keys::text(73));
+        scores.zadd(&1, 1.0).await.unwrap();
+        let error = scores.raw("LLEN").read_only().query::<u64>().await.unwrap_err();
+        let words = "declared as zset (SortedSet<u64>), and the key has this type";
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(error.to_string().contains("or the command needs another type"), "{error}");
+        text.set("a text").await.unwrap();
+        let error = text.raw("PFCOUNT").read_only().query::<u64>().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+        assert!(!error.to_string().contains("expected"), "{error}");
     }
 
     async fn operations_on_several_keys_name_the_key(redis: Redis) {

@@ -276,6 +276,14 @@ fn a_command_that_was_polled_has_no_separate_results() {
         let mut read = Key::get_many([Keys::text(1)]).on(&redis);
         (&mut read).await.unwrap();
         assert_eq!(read.each().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        // An option that is set later does not make it a new command.
+        Keys::text(1).set("a").on(&redis).await.unwrap();
+        let mut deletion = Key::del_many([Keys::text(1)]).on(&redis);
+        assert_eq!((&mut deletion).await.unwrap(), 1);
+        Keys::text(1).set("a").on(&redis).await.unwrap();
+        let again = deletion.timeout(PATIENCE).each().await;
+        assert_eq!(again.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert!(Keys::text(1).exists().on(&redis).await.unwrap());
         let mut write = Key::set_many([(Keys::text(1), "a")]).on(&redis);
         (&mut write).await.unwrap();
         assert_eq!(write.each().await.unwrap_err().kind(), ErrorKind::InvalidInput);

@@ -19,6 +19,8 @@ use redis_keyspace_tests::{
 #[allow(dead_code, reason = "fields are declarations")]
 struct Keys {
     text: fn(id: u32) -> Text,
+    #[key("draft:{bank}:{id}", hash_tag = bank, stale_for = "1h")]
+    draft: fn(bank: u32, id: u32) -> Text,
     #[key("account:{bank}:{id}", hash_tag = bank)]
     account: fn(bank: u32, id: u32) -> Counter,
     #[key("moves:{bank}", hash_tag = bank)]
@@ -194,6 +196,20 @@ fn commands_of_several_steps_work_in_a_watch_on_a_cluster() {
 both_servers! {
     async fn commands_of_several_steps_work_in_a_watch(redis: Redis) {
         commands_of_several_steps(redis).await;
+    }
+
+    async fn commands_that_no_script_can_replace_are_refused_in_a_watch(redis: Redis) {
+        let (draft, other) = (Keys::draft(6, 1), Keys::draft(6, 2));
+        draft.set("a draft").await.unwrap();
+        let rename = || draft.raw("RENAME").key().other_key(&other).writes().query::<String>();
+        let refused = redis.watch(draft.clone(), async |tx| {
+            let error = tx.run(rename()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains("return the command from the closure"), "{error}");
+            Ok(Some(rename()))
+        });
+        assert_eq!(refused.await.unwrap().as_deref(), Some("OK"));
+        assert_eq!(other.get().await.unwrap().as_deref(), Some("a draft"));
     }
 
     async fn nothing_changes_if_the_closure_says_so(redis: Redis) {

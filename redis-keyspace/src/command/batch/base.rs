@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::commands::{Commands, RequestsOfParts};
 use super::part::{BatchRequests, PartOutcomes};
 use super::send::send;
 use super::transact::transact;
 use super::types::name_types;
-use crate::client::{Observed, Redis};
+use crate::client::{Binding, Observed, Redis};
 use crate::error::Result;
 
 impl Redis {
@@ -163,6 +164,7 @@ impl<C: Commands<Finished = C>> Batch<C> {
         C::parts(&commands, &mut RequestsOfParts::new(&mut requests), &mut parts);
         let timeout = parts.iter().filter_map(|part| part.call.timeout).chain(timeout).min();
         let name = if atomic { "MULTI" } else { "PIPELINE" };
+        let started = Instant::now();
         let observed = Observed::batch(name, parts.len());
         let subject = parts.first().map(|part| *part.subject);
         // Boxed, because the compiler limits how deeply the futures of callers nest.
@@ -180,7 +182,8 @@ impl<C: Commands<Finished = C>> Batch<C> {
             let run: BoxFuture<'_, _> = Box::pin(send(&redis, &parts, &mut requests, timeout, &observed));
             run.await
         };
-        name_types(&redis, &parts, &requests, timeout, &mut outcomes).await;
+        let deadline = |binding: &Binding| binding.deadline(timeout).if_started(started);
+        name_types(&redis, &parts, &requests, deadline, &mut outcomes).await;
         observed.batch_ended(name, subject.as_ref());
         Ok(C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &redis, &observed)))
     }

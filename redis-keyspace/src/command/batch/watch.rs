@@ -119,6 +119,8 @@ pub struct Watch<'f, F> {
 pub struct Watched {
     redis: Redis,
     session: Arc<Mutex<Option<WatchSession>>>,
+    /// That of the whole operation.
+    deadline: Deadline,
 }
 
 impl Watched {
@@ -127,7 +129,8 @@ impl Watched {
     ///
     /// It is for reads. A write takes effect at once and is not part of the transaction. A write to
     /// a watched key makes the attempt fail. Commands that need `MULTI` elsewhere, such as
-    /// [`zpage`](crate::Key::zpage), are sent as a script, because `EXEC` would end the watch.
+    /// [`zpage`](crate::Key::zpage), are sent as a script, because `EXEC` would end the watch. If
+    /// its result is an integer of 2^53 or more, the command has run, and the result is an error.
     ///
     /// ```
     /// # use redis_keyspace::{Counter, Keyspace, Redis, Text};
@@ -147,7 +150,8 @@ impl Watched {
     /// # Errors
     ///
     /// The error of the first command that fails. [`InvalidInput`](crate::ErrorKind::InvalidInput)
-    /// for commands that use another server or database, for those that wait at the server, and
+    /// for commands that use another server or database, for those that wait at the server, for
+    /// those that need `MULTI` and can't be a part of a script, such as a script with fills, and
     /// after the closure has ended.
     ///
     /// # Cancellation
@@ -166,7 +170,9 @@ impl Watched {
         let subject = parts.first().map(|part| *part.subject);
         let run: BoxFuture<'_, _> = Box::pin(self.outcomes(&parts, &mut requests, &observed));
         let mut outcomes = run.await?;
-        name_types(&self.redis, &parts, &requests, None, &mut outcomes).await;
+        // The closure may go on after the error, so half of the time is left to it.
+        let half = self.deadline.at_most(self.deadline.remaining() / 2);
+        name_types(&self.redis, &parts, &requests, |_| half, &mut outcomes).await;
         observed.batch_ended("PIPELINE", subject.as_ref());
         C::all(C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &self.redis, &observed)))
     }
@@ -306,7 +312,8 @@ where
         deadline: Deadline,
         subject: &Subject,
     ) -> Result<Attempted<C::Output>, Failed> {
-        let watched = Watched { redis: self.redis.clone(), session: Arc::new(Mutex::new(Some(session))) };
+        let session = Arc::new(Mutex::new(Some(session)));
+        let watched = Watched { redis: self.redis.clone(), session, deadline };
         let decided = deadline.bound(Budget::Reply, (self.work)(watched.clone())).await;
         let ended = || Failed::Final(Error::protocol("the connection of a watch is gone"));
         let mut session = watched.session.lock().await.take().ok_or_else(ended)?;
@@ -337,7 +344,7 @@ where
         let run: BoxFuture<'_, _> =
             Box::pin(execute(&self.redis, session, &parts, &mut requests, subject, &observed));
         let Some(mut outcomes) = run.await? else { return Ok(Attempted::Conflict) };
-        name_types(&self.redis, &parts, &requests, self.timeout, &mut outcomes).await;
+        name_types(&self.redis, &parts, &requests, |_| deadline, &mut outcomes).await;
         observed.batch_ended("MULTI", of_commands.as_ref());
         let results = C::join(&commands, &mut PartOutcomes::new(outcomes, &requests, &self.redis, &observed));
         C::all(results).map(|results| Attempted::Done(Some(results))).map_err(Failed::Final)
