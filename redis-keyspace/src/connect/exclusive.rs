@@ -170,8 +170,8 @@ impl bb8::ManageConnection for ExclusiveManager {
         if self.is_distrusted(exclusive) {
             return Err(Error::connection_lost("idle for longer than a connection that was silent"));
         }
-        let newer = newer_credentials(exclusive.issued, &self.origin).await;
         let checked_since = Instant::now();
+        let newer = newer_credentials(exclusive.issued, &self.origin).await;
         exclusive.checked_since = Some(checked_since);
         let outcome = self.check(exclusive, newer).await;
         exclusive.checked_since = None;

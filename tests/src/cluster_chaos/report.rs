@@ -52,7 +52,7 @@ impl Run {
     ) -> Self {
         let explains = |key: &str, acknowledged| {
             fault.can_lose() && timeline.explains(key, acknowledged)
-                || fault.moves_slots() && key.contains(UNENDED)
+                || fault.moves_slots() && key.contains(UNENDED) && timeline.is_during(acknowledged)
         };
         let explained = |loss: &&Loss| explains(&loss.key, (loss.acknowledged, loss.acknowledged));
         let kept = Kept::new(&findings.checked, explains);
@@ -121,6 +121,11 @@ impl Run {
 }
 
 impl Timeline {
+    /// Whether a write was acknowledged during the fault, or shortly before or after it.
+    fn is_during(&self, (from, to): (Instant, Instant)) -> bool {
+        to + UNREPLICATED > self.began && from < self.ended + UNAWARE
+    }
+
     /// Whether the disturbed master can have acknowledged a write in that time without its replica.
     fn explains(&self, key: &str, (from, to): (Instant, Instant)) -> bool {
         let slot = slot_of(key);

@@ -116,7 +116,7 @@ async fn read(context: Arc<Context>, row: Arc<Row>, program: usize) {
     while context.goes_on() {
         let Written { place, version, acknowledged } = row.written();
         if let Ok(value) = row.cached(&context, &context.handles[program], place).await {
-            let is_outdated = value.parse::<u64>().is_ok_and(|found| found < version);
+            let is_outdated = !value.parse::<u64>().is_ok_and(|found| found >= version);
             let broken = is_outdated.then(|| Broken {
                 promise: row.promise(),
                 key: match row.promise() {

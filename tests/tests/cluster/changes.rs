@@ -67,6 +67,14 @@ fn all_nodes_may_get_other_addresses_behind_the_same_names() {
     });
 }
 
+/// Makes the handle ask for the nodes again.
+async fn cause_redirection(cluster: &RealCluster, redis: &Redis) {
+    let slot = slot_of(redis, &CartKeys::page(1));
+    let to = cluster.masters().into_iter().find(|node| *node != cluster.master_of(slot)).unwrap();
+    tokio::task::block_in_place(|| cluster.move_slot(slot, to));
+    CartKeys::page(1).set("x").await.unwrap();
+}
+
 /// Runs commands on all masters while all nodes forget one that runs on. None fails, and the
 /// connections to it are closed.
 async fn forget_one_that_lives(cluster: &RealCluster, redis: &Redis, node: usize) {
@@ -89,6 +97,7 @@ async fn forget_one_that_lives(cluster: &RealCluster, redis: &Redis, node: usize
         rounds
     }));
     tokio::task::block_in_place(|| cluster.forget(node));
+    cause_redirection(cluster, redis).await;
     eventually("the connections to the node are closed", async || clients_of_program(forgotten) == 0).await;
     stop.store(true, Ordering::Relaxed);
     let rounds = counting.await.unwrap();
@@ -137,11 +146,7 @@ fn the_connections_to_a_live_replica_that_all_others_forget_are_closed() {
         })
         .await;
         tokio::task::block_in_place(|| cluster.forget(replica));
-        // A redirection makes the handle ask for the nodes again.
-        let slot = slot_of(&redis, &CartKeys::page(1));
-        let to = cluster.masters().into_iter().find(|node| *node != cluster.master_of(slot)).unwrap();
-        tokio::task::block_in_place(|| cluster.move_slot(slot, to));
-        CartKeys::page(1).set("x").await.unwrap();
+        cause_redirection(&cluster, &redis).await;
         eventually("the connections to the replica are closed", async || {
             read_all().await;
             clients_of_program(forgotten) == 0

@@ -215,6 +215,8 @@ impl Cluster {
         let state = lock(&self.shared.state);
         let map = self.shared.map.load();
         let nodes = map.nodes().iter().map(|entry| &entry.node).chain(&state.joining);
+        // The configured node may have left.
+        let nodes = nodes.chain([&self.shared.home]);
         let closing: Vec<_> = nodes
             .flat_map(|node| [Some(node), node.reader.get()])
             .flatten()

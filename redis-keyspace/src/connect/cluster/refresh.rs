@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{sleep, timeout};
 
-use super::shared::{ClusterShared, PROPAGATION};
+use super::shared::ClusterShared;
 use super::view::ClusterView;
 use crate::connect::node::Node;
 use crate::error::{Error, ErrorKind};
@@ -29,21 +29,15 @@ const MOST_FORMER: usize = 8;
 /// serving its slots.
 const REGULARLY: Duration = Duration::from_secs(60);
 
-/// Refreshes the map whenever there is trouble, once more after it has changed, and regularly. Ends
-/// with the cluster, or when the pool is closed.
+/// Refreshes the map whenever there is trouble, and regularly. Ends with the cluster, or when the
+/// pool is closed.
 pub(super) async fn keep_up_to_date(shared: Arc<ClusterShared>) {
     let pauses = || Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut pause = pauses();
-    let mut is_changing = false;
     loop {
         // A master that is down may be replaced at any time, and nothing else reports that.
         let is_in_trouble = shared.is_in_trouble();
-        let longest = match (is_in_trouble, is_changing) {
-            (true, _) => LONGEST_PAUSE,
-            // Slots often move in series, and no redirection reports those without traffic.
-            (false, true) => PROPAGATION,
-            (false, false) => REGULARLY,
-        };
+        let longest = if is_in_trouble { LONGEST_PAUSE } else { REGULARLY };
         let is_quiet = timeout(jittered(longest), shared.origin().trouble().notified()).await.is_err();
         if shared.origin().closed().is_set() {
             return;
@@ -53,8 +47,7 @@ pub(super) async fn keep_up_to_date(shared: Arc<ClusterShared>) {
         }
         let before = shared.map.load_full();
         shared.refresh().await;
-        is_changing = !before.agrees_with(&shared.map.load());
-        if is_quiet || is_changing {
+        if is_quiet || !before.agrees_with(&shared.map.load()) {
             pause = pauses();
         }
         // What happens meanwhile is one reason for the next refresh.

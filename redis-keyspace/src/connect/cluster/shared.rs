@@ -25,7 +25,7 @@ const FORMER: usize = 256;
 /// How many nodes that serve no slot yet are remembered.
 const JOINING: usize = 16;
 /// How long it takes until all nodes know that a slot has another master.
-pub(super) const PROPAGATION: Duration = Duration::from_secs(1);
+const PROPAGATION: Duration = Duration::from_secs(1);
 
 /// What the commands on a cluster share with the task that keeps the map up to date.
 pub(super) struct ClusterShared {
@@ -252,18 +252,23 @@ impl ClusterShared {
             event!(debug, "the slots of the cluster changed", masters = new.masters().count());
         }
         state.joining.retain(|node| !new.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, node)));
+        let nodes = new.nodes().iter().map(|entry| &entry.node).chain(&state.joining);
         let uses_home =
-            |map: &SlotMap<Node>| map.nodes().iter().any(|entry| Arc::ptr_eq(&entry.node, &self.home));
-        // At first, the connections to the configured name may lead to any node. Later, it can be a
-        // node that leaves. Other nodes end their connections when they are dropped.
-        let leaves_home = (old.is_empty() || uses_home(old)) && !uses_home(&new);
+            nodes.chain(state.patches.iter().map(|patch| &patch.node)).any(|node| self.is_home(node));
         self.map.store(Arc::new(new));
-        if leaves_home {
-            self.home.own.abandon();
-        }
         if is_change {
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
+        // At first, the connections to the configured name may lead to any node. Later, it can be a
+        // node that has left. Other nodes end their connections when they are dropped.
+        if !uses_home {
+            let unused = [Some(&self.home), self.home.reader.get()].into_iter().flatten();
+            unused.filter(|node| old.is_empty() || node.own.is_open()).for_each(|node| node.own.abandon());
+        }
+    }
+
+    fn is_home(&self, node: &Arc<Node>) -> bool {
+        Arc::ptr_eq(node, &self.home)
     }
 }
 
