@@ -11,8 +11,8 @@ use crate::time::Deadline;
 const AT_ONCE: usize = 32;
 
 /// Asks for the types of keys whose commands failed because of them. The results are known, so this
-/// must not take long, and its own failure changes nothing. The types of further keys than
-/// [`MOST_ASKED`] are not asked for. `deadline` is that of the whole operation.
+/// must not take long, and its own failure changes nothing. For keys beyond the first
+/// [`MOST_ASKED`], no types are requested. `deadline` is that of the whole operation.
 pub(super) async fn name_types(
     redis: &Redis,
     parts: &[Part<'_>],
