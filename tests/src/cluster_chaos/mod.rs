@@ -23,7 +23,7 @@ use crate::{RealCluster, clients_of_program, unique_namespace};
 /// How long the tasks run before the fault, and after the cluster has settled.
 const CALM: Duration = Duration::from_millis(300);
 /// How long closed handles may take to close their connections.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSING: Duration = Duration::from_secs(30);
 /// How long the tasks may take to recover. A longer recovery is reported as this long.
 const GIVEN_UP: Duration = Duration::from_secs(20);
 

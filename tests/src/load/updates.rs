@@ -1,4 +1,4 @@
-//! Lists that several programs update: each of them adds elements of its own.
+//! Lists that several programs update. Each program adds its own elements.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -248,23 +248,23 @@ impl<S: Keyspace, V: crate::kind::Kind, R: 'static> HExpire<S, V, R> {
         Self(self.0.map(|options| options.with(|options| HExpireOptions { condition, ..options })))
     }
 
-    /// Only if the field has no TTL. Redis's `NX`.
+    /// Sets the TTL only if the field has none. Redis's `NX`.
     pub fn only_if_none(self) -> Self {
         self.only_if(ExpiryCondition::None)
     }
 
-    /// Only if the field has a TTL. Redis's `XX`.
+    /// Sets the TTL only if the field has one. Redis's `XX`.
     pub fn only_if_some(self) -> Self {
         self.only_if(ExpiryCondition::Some)
     }
 
-    /// Only if the new TTL ends later than the current one. A field without a TTL stays
-    /// without. Redis's `GT`.
+    /// Sets the TTL only if it is longer than the current one. A field without a TTL keeps none.
+    /// Redis's `GT`.
     pub fn extend_only(self) -> Self {
         self.only_if(ExpiryCondition::Longer)
     }
 
-    /// Only if the new TTL ends earlier than the current one, or if there is none. Redis's
+    /// Sets the TTL only if it is shorter than the current one, or if the field has none. Redis's
     /// `LT`.
     pub fn shorten_only(self) -> Self {
         self.only_if(ExpiryCondition::Shorter)
