@@ -119,6 +119,7 @@ mod local;
 mod random;
 mod schema;
 mod sync;
+mod task;
 mod time;
 
 // The wire: requests and replies as bytes. No I/O.

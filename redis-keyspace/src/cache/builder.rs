@@ -283,8 +283,9 @@ where
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        // Not in another `async` block, which would contain the loader twice.
-        Box::pin(self.run().map(|found| found.map(|lookup| lookup.value)))
+        // Not in another `async` block, which would contain the loader twice. `Box::pin` would need
+        // the proof of `run` again here, with the lifetime in scope.
+        self.run().map(|found| found.map(|lookup| lookup.value)).boxed()
     }
 }
 
@@ -312,7 +313,7 @@ where
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.0.run())
+        self.0.run().boxed()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::client::{Binding, in_scope_of_caller};
 use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::local::{Leader, LoadStage};
 use crate::schema::{Keyspace, Lifetime, TemplateMeta};
+use crate::task::spawn_here;
 use crate::time::{Expiry, LONGEST_LIFETIME};
 
 /// How long a loader without a hard timeout may run in the background, where no caller can drop it.
@@ -357,7 +358,7 @@ fn is_program_error(error: &Error) -> bool {
 /// Runs a load in a background task.
 pub(super) fn spawn<S: Keyspace, V: FilledKind>(load: Load<S, V>, loading: Loading<'static, V::Value>) {
     // Commands of the loader use the same servers as the caller's.
-    tokio::spawn(in_scope_of_caller(async move {
+    spawn_here(in_scope_of_caller(async move {
         let mut unfinished = Unfinished { fill: Arc::clone(&load.fill), indices: load.indices() };
         let has_limit = load.fill.options.hard_timeout.is_some();
         let running = load.run(loading);

@@ -256,7 +256,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { wanted, loader, options, .. } = self;
-        Box::pin(fill(wanted, options, loader).map(|values| values.map_err(Error::from)))
+        fill(wanted, options, loader).map(|values| values.map_err(Error::from)).boxed()
     }
 }
 
@@ -273,7 +273,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { wanted, loader, options, .. } = self;
-        Box::pin(fill(wanted, options, loader))
+        fill(wanted, options, loader).boxed()
     }
 }
 

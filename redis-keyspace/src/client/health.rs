@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -317,7 +318,7 @@ impl IntoFuture for HealthCheck {
     type IntoFuture = BoxFuture<'static, Health>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.check())
+        self.check().boxed()
     }
 }
 

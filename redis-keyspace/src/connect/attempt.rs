@@ -20,6 +20,7 @@ use crate::config::{Endpoint, Settings};
 use crate::error::{Budget, Error};
 use crate::protocol::{Keys, Packet, script_probe};
 use crate::sync::ClosedFlag;
+use crate::task::spawn;
 use crate::time::{Backoff, Deadline};
 
 /// The pause before the first probe.
@@ -182,7 +183,7 @@ impl Origin {
                 () = searching => {}
             }
         };
-        facts.search.start(|| self.pool.runtime.spawn(searching).abort_handle());
+        facts.search.start(|| spawn(&self.pool.runtime, searching));
     }
 }
 

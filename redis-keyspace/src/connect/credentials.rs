@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::config::{Credentials, CredentialsProvider, Settings};
 use crate::error::Error;
 use crate::sync::lock;
+use crate::task::spawn_here;
 use crate::time::{Backoff, part_of};
 
 /// The part of its lifetime after which a credential is replaced is a random one in this range, so
@@ -278,7 +279,7 @@ impl CredentialCache {
             state.asking = Some(receiver.clone());
         }
         let call = ProviderCall { cache: Arc::clone(self), answer: sender, is_done: false };
-        tokio::spawn(call.run(limit));
+        spawn_here(call.run(limit));
         receiver
     }
 

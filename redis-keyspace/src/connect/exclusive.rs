@@ -18,6 +18,7 @@ use super::open::open;
 use super::reauthentication::{authenticate_idle, newer_credentials};
 use crate::error::Error;
 use crate::sync::lock;
+use crate::task::spawn_here;
 
 /// The shortest time that the check of an idle connection may take.
 const SHORTEST_CHECK: Duration = Duration::from_millis(200);
@@ -72,7 +73,7 @@ impl Exclusive {
                 _ = replaced.changed() => {}
             }
         };
-        let driver = tokio::spawn(driver).abort_handle();
+        let driver = spawn_here(driver);
         Ok(Self {
             connection,
             atomicity: server.atomicity,

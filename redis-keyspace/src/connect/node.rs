@@ -18,6 +18,7 @@ use crate::config::{Endpoint, Settings};
 use crate::error::Error;
 use crate::protocol::{Replies, Request};
 use crate::sync::ClosedFlag;
+use crate::task::spawn_here;
 use crate::time::Deadline;
 
 /// A server: the only one of a handle, or a node of a cluster.
@@ -65,7 +66,7 @@ impl Node {
         let (node, mut master) = (Arc::downgrade(self), board.master());
         let address_of = |named: &Option<Arc<NamedMaster>>| named.as_ref().map(|named| named.address.clone());
         let mut current = address_of(&master.borrow_and_update());
-        let following = tokio::spawn(async move {
+        let following = spawn_here(async move {
             while master.changed().await.is_ok() {
                 let Some(node) = node.upgrade() else { return };
                 let address = address_of(&master.borrow_and_update());
@@ -75,7 +76,7 @@ impl Node {
                 }
             }
         });
-        let _ = self.following.set(following.abort_handle());
+        let _ = self.following.set(following);
     }
 
     /// The host and the port, if the server is reached over TCP.

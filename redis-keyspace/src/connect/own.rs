@@ -20,6 +20,7 @@ use super::slot::{Reviving, Slot, fresh, to_connect};
 use crate::error::{Budget, Error};
 use crate::protocol::{Merged, RefusedCommands, Replies, Reply, Request};
 use crate::sync::ClosedFlag;
+use crate::task::spawn;
 use crate::time::Deadline;
 
 /// The wait limit of bb8. It is never reached, because every wait has a deadline.
@@ -162,7 +163,7 @@ impl Own {
         let Some(lanes) = self.lanes.load_full() else { return };
         let origin = self.origin.clone();
         // The runtime of the caller may end earlier.
-        self.origin.runtime().spawn(async move {
+        spawn(self.origin.runtime(), async move {
             let deadline = Deadline::after(origin.settings.timeout);
             let stops = stops_at_cluster && origin.facts.is_cluster();
             if let Some(slot) = reviving.slot().filter(|_| !stops) {

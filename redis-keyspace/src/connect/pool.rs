@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind};
 use crate::local::{DatabaseReads, Local};
 use crate::protocol::{Replies, Request};
 use crate::sync::ClosedFlag;
+use crate::task::spawn_here;
 use crate::time::Deadline;
 
 pub(crate) struct Pool {
@@ -88,7 +89,7 @@ impl Pool {
         };
         let orphaned = Arc::new(AtomicBool::new(false));
         let (alive, pool_is_gone) = oneshot::channel();
-        tokio::spawn(watch_runtime(Arc::clone(&orphaned), pool_is_gone));
+        spawn_here(watch_runtime(Arc::clone(&orphaned), pool_is_gone));
         Self {
             settings,
             fingerprint,

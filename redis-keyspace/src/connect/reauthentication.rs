@@ -12,6 +12,7 @@ use super::lane::{Lane, LaneRef, Submitted};
 use crate::config::Credentials;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Keys, Packet, Request, read};
+use crate::task::spawn_here;
 use crate::time::{Backoff, Deadline};
 
 /// The first and the longest pause after a failed `AUTH`.
@@ -26,7 +27,7 @@ pub(super) fn keep_authenticated(lane: &Lane, issued: Option<Arc<IssuedCredentia
         let Origin { settings, facts, .. } = origin;
         let (limit, call_limit) = (settings.timeout, settings.connect_timeout);
         let server = facts.server_name();
-        tokio::spawn(async move {
+        spawn_here(async move {
             let mut number = issued.number();
             let pauses = || Backoff::new(PAUSES.0, PAUSES.1);
             let mut pause = pauses();

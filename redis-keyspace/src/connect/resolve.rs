@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::sync::lock;
+use crate::task::spawn;
 
 /// What a lookup found. `None` until it has ended.
 type LookupOutcome = Option<Result<Vec<SocketAddr>, (io::ErrorKind, Arc<str>)>>;
@@ -87,7 +88,7 @@ fn lookup(host: &str) -> watch::Receiver<LookupOutcome> {
     lookups.push(RunningLookup { since: Instant::now(), found: found.clone() });
     drop(running);
     let ending = LookupEnd { name, report };
-    runtime.spawn(async move {
+    spawn(&runtime, async move {
         let looked_up = lookup_host((ending.name.1.as_str(), 0)).await;
         let addresses = looked_up.map(Iterator::collect);
         let report = ending.report.clone();

@@ -8,6 +8,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 
 #[cfg(feature = "embedded")]
 pub(crate) use script::GROUP_SCRIPT;
@@ -223,7 +224,7 @@ impl<S: Keyspace, M: Keyspace, V: Kind> IntoFuture for GroupMember<S, M, V> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        self.run().boxed()
     }
 }
 
@@ -273,7 +274,7 @@ impl<S: Keyspace> IntoFuture for InvalidateGroup<S> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        self.run().boxed()
     }
 }
 

@@ -12,6 +12,7 @@ use super::script::{Claim, LockAnswer};
 use crate::client::{UndoAttempts, may_have_run};
 use crate::error::{ErrorKind, Result};
 use crate::local::{Streak, Turn};
+use crate::task::spawn;
 use crate::time::{Deadline, Moment, jittered, part_of};
 
 /// The pause after the first failed attempt. Pauses get shorter with the time waited, down to the
@@ -118,7 +119,7 @@ impl Future for AcquireAttempt {
         let answer = ready!(in_flight.as_mut().poll(context));
         self.in_flight = None;
         if answer.as_ref().is_err_and(may_have_run) {
-            self.claim.runtime.spawn(release_late(Arc::clone(&self.claim)));
+            spawn(&self.claim.runtime, release_late(Arc::clone(&self.claim)));
         }
         Poll::Ready(answer)
     }
@@ -130,7 +131,7 @@ impl Drop for AcquireAttempt {
             && let Some(in_flight) = self.in_flight.take()
         {
             let claim = Arc::clone(&self.claim);
-            self.claim.runtime.spawn(async move {
+            spawn(&self.claim.runtime, async move {
                 let is_unknown = match in_flight.await {
                     Ok(answer) => matches!(answer, LockAnswer::Taken(_)),
                     Err(error) => may_have_run(&error),

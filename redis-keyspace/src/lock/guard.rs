@@ -16,6 +16,7 @@ use super::state::{HoldLimit, HoldState, HoldTimes, end};
 use crate::error::{Error, ErrorKind, Result, short_name};
 use crate::local::{Streak, Turn};
 use crate::schema::TemplateMeta;
+use crate::task::spawn;
 use crate::time::Deadline;
 
 /// A handle on a held lock, for work that runs under it. It says whether the lock is still held,
@@ -67,7 +68,7 @@ impl LockGuard {
             }),
             turn: Mutex::new(turn),
         });
-        let renewal = shared.claim.runtime.spawn(keep(Arc::clone(&shared), taken.asked.at)).abort_handle();
+        let renewal = spawn(&shared.claim.runtime, keep(Arc::clone(&shared), taken.asked.at));
         Self { held: LockHandle { shared }, renewal, released: false }
     }
 
@@ -209,7 +210,7 @@ impl Drop for LockGuard {
         let turn = shared.take_turn();
         shared.end(Error::new(ErrorKind::LockLost, RELEASED));
         let runtime = shared.claim.runtime.clone();
-        runtime.spawn(async move {
+        spawn(&runtime, async move {
             let _turn = turn;
             // After an error, the lock expires. Retrying for longer than its TTL would not help
             // waiting callers.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 pub use guard::{LockGuard, LockHandle};
 use script::Claim;
 #[cfg(feature = "embedded")]
@@ -303,7 +304,7 @@ macro_rules! lock_builder {
             type IntoFuture = BoxFuture<'static, Self::Output>;
 
             fn into_future(self) -> Self::IntoFuture {
-                Box::pin(self.run())
+                self.run().boxed()
             }
         }
 

@@ -412,12 +412,13 @@ where
         let Self { key, work, wait, payload, ttl, options, borrows } = self;
         let work = move || work().map(Ok::<_, Infallible>);
         let run = OnceRun { key, work, wait, payload, ttl, options, borrows };
-        Box::pin(run.once().map(|outcome| {
+        let outcome = run.once().map(|outcome| {
             outcome.map_err(|error| match error {
                 OnceError::Redis(error) => error,
                 OnceError::Work(never) => match never {},
             })
-        }))
+        });
+        outcome.boxed()
     }
 }
 
@@ -466,7 +467,7 @@ where
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.0.once())
+        self.0.once().boxed()
     }
 }
 

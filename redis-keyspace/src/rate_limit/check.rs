@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::decision::RateLimitDecision;
@@ -132,7 +133,7 @@ impl<S: Keyspace, A: RateAlgorithm> IntoFuture for RateCheck<S, A> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        self.run().boxed()
     }
 }
 

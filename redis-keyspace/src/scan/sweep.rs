@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 
 use super::fills::{clearing_copies, end_fills};
 use super::target::{PatternOptions, ScanOptions, SweepTarget};
@@ -408,7 +409,7 @@ impl<'c> IntoFuture for Sweep<'c> {
     type IntoFuture = BoxFuture<'c, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        self.run().boxed()
     }
 }
 

@@ -16,6 +16,7 @@ pub use record::UpdateRecord;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 use replace::replace;
 use script::Action;
 #[cfg(feature = "embedded")]
@@ -293,7 +294,7 @@ where
     type IntoFuture = BoxFuture<'f, Result<R>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        self.run().boxed()
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 
 use super::attempts::{ATTEMPTS, Attempts, take_turn};
 use super::change::Change;
@@ -385,7 +386,7 @@ where
     type IntoFuture = BoxFuture<'f, Result<R>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        self.run().boxed()
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -261,7 +262,7 @@ where
             let counts = Arc::<AtomicBool>::default();
             let (shared, handler) = (Arc::clone(&self.shared), Arc::clone(&self.handler));
             let work = work(shared, handler, entry, deliveries, Arc::clone(&counts));
-            let task = self.jobs.spawn(in_scope_of_caller(work)).id();
+            let task = self.jobs.spawn(in_scope_of_caller(work).boxed()).id();
             place.insert(RunningJob { task, deliveries, counts });
         }
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
@@ -70,7 +71,8 @@ where
     // Its own task, so that a handler that computes does not stop the heartbeat, and a panic
     // ends only the task. It ends when the set is dropped.
     let mut running = JoinSet::new();
-    running.spawn(in_scope_of_caller(async move { handler(job).await.map_err(|error| error.to_string()) }));
+    let handled = async move { handler(job).await.map_err(|error| error.to_string()) };
+    running.spawn(in_scope_of_caller(handled).boxed());
     let started = Instant::now();
     let finished = shared.until_finished(id, &mut running, lost).await;
     note();

@@ -12,6 +12,7 @@ use crate::client::{UndoAttempts, may_have_run};
 use crate::error::{ErrorKind, Result};
 use crate::protocol::{Reply, ScriptCall};
 use crate::random::token;
+use crate::task::spawn;
 
 type Asked = BoxFuture<'static, Vec<Result<Reply>>>;
 
@@ -76,7 +77,7 @@ impl Future for Asking<'_> {
             && let (Some(runtime), Some(first)) = (&self.runtime, self.places.first())
         {
             let (unknown, _) = self.releases().of(&replies);
-            runtime.spawn(release_late(first.clone(), unknown));
+            spawn(runtime, release_late(first.clone(), unknown));
         }
         Poll::Ready(replies)
     }
@@ -90,7 +91,7 @@ impl Drop for Asking<'_> {
             return;
         };
         let releases = self.releases();
-        runtime.spawn(async move {
+        spawn(&runtime, async move {
             let (unknown, answered) = releases.of(&asked.await);
             if !answered.is_empty() {
                 first.run(answered, true).await;

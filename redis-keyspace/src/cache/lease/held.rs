@@ -20,6 +20,7 @@ use crate::client::may_have_run;
 use crate::error::{ErrorKind, Result, short_name};
 use crate::key::{Companion, KeyText};
 use crate::protocol::{Keys, Reply, ScriptCall};
+use crate::task::spawn;
 use crate::time::{Backoff, Deadline, Expiry, jittered, millis};
 
 /// The pauses before another attempt to renew a lease or to store a result.
@@ -118,9 +119,8 @@ impl HeldLease {
     fn new(place: LeasePlace, Grant { token, lasts, .. }: Grant) -> Self {
         let token: Arc<str> = token.into();
         let runtime = Handle::try_current().ok();
-        let renewal = runtime
-            .as_ref()
-            .map(|runtime| runtime.spawn(renew(place.clone(), Arc::clone(&token), lasts)).abort_handle());
+        let renewal =
+            runtime.as_ref().map(|runtime| spawn(runtime, renew(place.clone(), Arc::clone(&token), lasts)));
         Self { place, token, runtime, renewal, ended: AtomicBool::new(false) }
     }
 }
@@ -300,7 +300,9 @@ impl Drop for HeldLease {
         }
         if let Some(runtime) = self.runtime.take() {
             let (place, call) = (self.place.clone(), self.place.call(b"release", &self.token));
-            runtime.spawn(async move { place.run(vec![call], true).await });
+            spawn(&runtime, async move {
+                place.run(vec![call], true).await;
+            });
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
 use tokio::sync::Mutex;
 
 use super::commands::{Commands, RequestsOfParts};
@@ -428,7 +429,7 @@ where
     type IntoFuture = BoxFuture<'f, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.execute())
+        self.execute().boxed()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::connect::replicas::{ReplicaGroup, choose};
 use crate::error::{Budget, Error, ErrorKind};
 use crate::protocol::Request;
 use crate::sync::lock;
+use crate::task::spawn;
 use crate::time::Deadline;
 
 /// A cluster that a pool is connected to.
@@ -46,7 +47,7 @@ impl Cluster {
     pub(crate) fn start(home: Arc<Node>) -> Self {
         let shared = Arc::new(ClusterShared::new(home));
         shared.origin().trouble().notify_one();
-        let task = shared.origin().runtime().spawn(keep_up_to_date(Arc::clone(&shared))).abort_handle();
+        let task = spawn(shared.origin().runtime(), keep_up_to_date(Arc::clone(&shared)));
         Self { shared, task }
     }
 

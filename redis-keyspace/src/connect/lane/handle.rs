@@ -15,6 +15,7 @@ use crate::connect::attempt::Origin;
 use crate::connect::facts::{ServerFacts, ServerInfo, ServerRun};
 use crate::connect::stream::ByteStream;
 use crate::protocol::Request;
+use crate::task::spawn_here;
 use crate::time::Deadline;
 
 /// A lane: one connection that any number of tasks use at the same time. Cloning is cheap. The
@@ -57,7 +58,7 @@ impl Lane {
         let fallback_of = is_fallback.then(|| Arc::clone(&origin.facts));
         let room = Room::new(&origin.settings, origin.shared_connections());
         let queue = Arc::new(Queue::new(writer, room, Patience::new(&origin.settings)));
-        tokio::spawn(Driver::new(reader, unread, Arc::clone(&queue), origin));
+        spawn_here(Driver::new(reader, unread, Arc::clone(&queue), origin));
         let atomicity = server.atomicity;
         Self { handle: Arc::new(LaneHandle { queue, server: run, generation, atomicity, fallback_of }) }
     }

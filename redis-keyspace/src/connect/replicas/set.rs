@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::check::{ReplicaGroup, check};
+use crate::task::spawn;
 use crate::time::{Deadline, jittered};
 
 /// The pause between two checks.
@@ -51,8 +52,7 @@ impl Replicas {
             return;
         }
         self.state.is_wanted.store(true, Ordering::Relaxed);
-        self.task
-            .get_or_init(|| runtime.spawn(keep_checking(Arc::clone(&self.state), groups())).abort_handle());
+        self.task.get_or_init(|| spawn(runtime, keep_checking(Arc::clone(&self.state), groups())));
         self.state.wanted.notify_one();
     }
 

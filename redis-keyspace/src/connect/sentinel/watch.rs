@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -20,6 +21,7 @@ use crate::connect::facts::ServerFacts;
 use crate::error::{Budget, Error, ErrorKind};
 use crate::protocol::Reply;
 use crate::sync::lock;
+use crate::task::spawn;
 use crate::time::Backoff;
 
 /// How often each sentinel is asked. Announcements may get lost with a connection, and a switch
@@ -69,7 +71,7 @@ impl SentinelWatch {
         let mut watches = lock(&WATCHES);
         watches.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
             let board = Arc::new(SentinelBoard::new(master, settings.connect_timeout));
-            let task = runtime.spawn(watch_all(Arc::clone(&board), key.clone())).abort_handle();
+            let task = spawn(runtime, watch_all(Arc::clone(&board), key.clone()));
             let watch = Arc::new(Self { board, task, key: key.clone() });
             watches.insert(key, Arc::downgrade(&watch));
             watch
@@ -127,7 +129,7 @@ async fn watch_all(board: Arc<SentinelBoard>, key: WatchKey) {
             let settings = || key.settings(address);
             handles
                 .entry(number)
-                .or_insert_with(|| tasks.spawn(keep_asking(Arc::clone(&board), number, settings())));
+                .or_insert_with(|| tasks.spawn(keep_asking(Arc::clone(&board), number, settings()).boxed()));
         }
         while tasks.try_join_next().is_some() {}
         if roster.changed().await.is_err() {

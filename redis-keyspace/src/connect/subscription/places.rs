@@ -18,6 +18,7 @@ use super::topic::{Reach, Topic};
 use crate::connect::cluster::{Cluster, MapStamp};
 use crate::connect::node::Node;
 use crate::error::Error;
+use crate::task::spawn;
 use crate::time::{Backoff, Deadline};
 
 /// The pauses while no node can be chosen, or while each chosen node fails.
@@ -112,8 +113,8 @@ fn assign(hub: &Arc<Hub>, plan: &Plan<'_>, all: bool, nodes: &Arc<dyn Subscripti
             let (node, wake) = (Arc::clone(&node), Arc::clone(&wake));
             keep_link(Arc::clone(&of_task), number, node, wake, Arc::clone(&nodes))
         };
-        let task = hub.runtime().spawn(keep_in_spite_of_panics(Arc::clone(hub), number, keep));
-        hub.set_link_task(number, task.abort_handle());
+        let task = spawn(hub.runtime(), keep_in_spite_of_panics(Arc::clone(hub), number, keep));
+        hub.set_link_task(number, task);
     }
 }
 

@@ -8,6 +8,7 @@ use super::nodes::SubscriptionNodes;
 use super::places::assign_topics;
 use super::topic::Topic;
 use crate::error::Error;
+use crate::task::spawn;
 
 /// Subscribes to a topic. `capacity` is the number of messages that may wait for their reader. The
 /// server confirms it later.
@@ -25,7 +26,7 @@ pub(in crate::connect) fn subscribe(
             assign_topics(Arc::clone(&running.hub), nodes).await;
             running.end();
         };
-        hub.set_task(hub.runtime().spawn(assigning).abort_handle());
+        hub.set_task(spawn(hub.runtime(), assigning));
     }
     Ok(listener)
 }

@@ -1,0 +1,24 @@
+//! Background tasks.
+
+use futures_core::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+/// Starts a background task. It is boxed, because the compiler would otherwise generate tokio's
+/// code for a task, about a hundred functions, once for each future.
+pub(crate) fn spawn(runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    start(runtime, Box::pin(work))
+}
+
+/// Starts a background task on the runtime of the caller.
+///
+/// # Panics
+///
+/// Panics outside of a runtime.
+pub(crate) fn spawn_here(work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    start(&Handle::current(), Box::pin(work))
+}
+
+fn start(runtime: &Handle, work: BoxFuture<'static, ()>) -> AbortHandle {
+    runtime.spawn(work).abort_handle()
+}
