@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use redis_keyspace_benches::{Args, Error};
+use redis_keyspace_benches::{Args, Error, median};
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -19,61 +19,31 @@ struct Program {
 const BY_HAND: Program = Program {
     name: "by-hand",
     dependencies: "redis = { version = \"1.8\", features = [\"tokio-comp\"] }\nserde_json = \"1\"\n",
-    source: r#"use redis::AsyncCommands;
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Cart {
-    items: Vec<String>,
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = redis::Client::open("redis://127.0.0.1/")?;
-    let mut connection = client.get_multiplexed_async_connection().await?;
-    let cart = Cart { items: vec!["lamp".to_owned()] };
-    let () = connection.set_ex("cart:user:7", serde_json::to_string(&cart)?, 3600).await?;
-    let found: Option<String> = connection.get("cart:user:7").await?;
-    let found: Option<Cart> = found.map(|found| serde_json::from_str(&found)).transpose()?;
-    println!("{}", found.map_or(0, |cart| cart.items.len()));
-    Ok(())
-}
-"#,
+    source: include_str!("by_hand.rs"),
 };
 
 const KEYSPACE: Program = Program {
     name: "keyspace",
-    dependencies: "",
-    source: r#"use redis_keyspace::{Json, Keyspace, Redis};
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Cart {
-    items: Vec<String>,
-}
-
-#[derive(Keyspace)]
-#[keyspace(prefix = "cart", ttl = 3600)]
-struct CartKeys {
-    #[key("user:{id}")]
-    user: fn(id: u64) -> Json<Cart>,
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    Redis::builder().url("redis://127.0.0.1/")?.build()?.install();
-    let cart = Cart { items: vec!["lamp".to_owned()] };
-    CartKeys::user(7).set(&cart).await?;
-    println!("{}", CartKeys::user(7).get().await?.map_or(0, |cart| cart.items.len()));
-    Ok(())
-}
-"#,
+    dependencies: concat!(
+        "redis-keyspace = { path = '",
+        env!("CARGO_MANIFEST_DIR"),
+        "/../redis-keyspace' }\n"
+    ),
+    source: include_str!("keyspace.rs"),
 };
+
+// Compiled with the benchmark, so that a change of the library that breaks them is noticed.
+#[allow(dead_code, reason = "they are run as programs")]
+mod by_hand;
+#[allow(dead_code, reason = "they are run as programs")]
+mod keyspace;
 
 /// What a build takes, in seconds.
 #[derive(Clone, Copy)]
 struct Cost {
     elapsed: f64,
-    /// Processor time, of all compilers.
-    processor: f64,
+    /// Processor time of all compilers, where the system tells it.
+    processor: Option<f64>,
 }
 
 fn main() -> Result<(), Error> {
@@ -89,7 +59,7 @@ fn main() -> Result<(), Error> {
         program.cargo(&dir, &["tree", "--quiet"])?;
     }
     if smoke {
-        println!("the two programs resolve; without --smoke, they are built");
+        println!("the two programs resolve; `cargo bench` builds them");
         return Ok(());
     }
     let mut costs = [Vec::new(), Vec::new()];
@@ -100,18 +70,19 @@ fn main() -> Result<(), Error> {
     }
     println!("a clean debug build, without incremental compilation; medians of {rounds} rounds\n");
     println!("| program | elapsed, s | processor, s |\n| --- | --- | --- |");
-    let [by_hand, keyspace] = costs.map(|costs| Cost {
-        elapsed: median(costs.iter().map(|cost| cost.elapsed)),
-        processor: median(costs.iter().map(|cost| cost.processor)),
+    let [by_hand, keyspace] = costs.map(|costs| {
+        let processor: Option<Vec<f64>> = costs.iter().map(|cost| cost.processor).collect();
+        Cost {
+            elapsed: median(costs.iter().map(|cost| cost.elapsed)),
+            processor: processor.map(|times| median(times.into_iter())),
+        }
     });
+    let text = |time: Option<f64>, digits| time.map_or("-".to_owned(), |time| format!("{time:.digits$}"));
     for (what, cost) in [("redis, tokio and serde_json", by_hand), ("redis-keyspace", keyspace)] {
-        println!("| {what} | {:.1} | {:.1} |", cost.elapsed, cost.processor);
+        println!("| {what} | {:.1} | {} |", cost.elapsed, text(cost.processor, 1));
     }
-    println!(
-        "| ratio | {:.2} | {:.2} |",
-        keyspace.elapsed / by_hand.elapsed,
-        keyspace.processor / by_hand.processor
-    );
+    let processor = keyspace.processor.zip(by_hand.processor).map(|(ours, theirs)| ours / theirs);
+    println!("| ratio | {:.2} | {} |", keyspace.elapsed / by_hand.elapsed, text(processor, 2));
     Ok(())
 }
 
@@ -124,14 +95,9 @@ impl Program {
         let Self { name, dependencies, source } = self;
         let dir = self.dir(all);
         std::fs::create_dir_all(dir.join("src"))?;
-        let own = if dependencies.is_empty() {
-            format!("redis-keyspace = {{ path = {:?} }}\n", Path::new(WORKSPACE).join("redis-keyspace"))
-        } else {
-            (*dependencies).to_owned()
-        };
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
-             {own}serde = {{ version = \"1\", features = [\"derive\"] }}\n\
+             {dependencies}serde = {{ version = \"1\", features = [\"derive\"] }}\n\
              tokio = {{ version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }}\n"
         );
         std::fs::write(dir.join("Cargo.toml"), manifest)?;
@@ -148,7 +114,7 @@ impl Program {
         }
         let (start, before) = (Instant::now(), processor_time_of_children());
         self.cargo(all, &["build", "--quiet"])?;
-        let processor = processor_time_of_children() - before;
+        let processor = processor_time_of_children().zip(before).map(|(after, before)| after - before);
         Ok(Cost { elapsed: start.elapsed().as_secs_f64(), processor })
     }
 
@@ -159,6 +125,8 @@ impl Program {
             .arg("--offline")
             .current_dir(&dir)
             .env("CARGO_TARGET_DIR", dir.join("target"))
+            // A cache of compilations would hide what they take.
+            .env("RUSTC_WRAPPER", "")
             // Dependencies from a registry are never built incrementally. This one is a path.
             .env("CARGO_INCREMENTAL", "0")
             .output()?;
@@ -170,19 +138,13 @@ impl Program {
     }
 }
 
-/// The processor time of all processes that this one waited for, and of those that they waited for.
-/// It is 0 where `/proc` does not exist.
-fn processor_time_of_children() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+/// Returns the processor time of all processes that this one waited for, and of those that they
+/// waited for, if `/proc` exists.
+fn processor_time_of_children() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The name of the program is in parentheses, and may contain spaces.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let (_, fields) = stat.rsplit_once(')')?;
     // `cutime` and `cstime`, in hundredths of a second.
     let times = fields.split_whitespace().skip(13).take(2);
-    times.filter_map(|time| time.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    Some(times.filter_map(|time| time.parse::<f64>().ok()).sum::<f64>() / 100.0)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use redis_keyspace_benches::Server;
+use redis_keyspace_benches::{Server, median};
 
 use crate::measure::{Cell, Op, Plan, Round};
 use crate::peer::{BOUNDS, DRIVERS, TLS_DRIVERS};
@@ -213,14 +213,4 @@ fn find<'c>(cells: &'c [Cell], peer: &str, op: Op, tasks: usize) -> Option<&'c C
 
 fn ratios<'c>(ours: &'c Cell, theirs: &'c Cell, value: fn(&Round) -> f64) -> impl Iterator<Item = f64> + 'c {
     ours.rounds.iter().zip(&theirs.rounds).map(move |(ours, theirs)| value(ours) / value(theirs))
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        length if length % 2 == 1 => values[length / 2],
-        length => (values[length / 2 - 1] + values[length / 2]) / 2.0,
-    }
 }

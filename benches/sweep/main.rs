@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use redis_keyspace::{Keyspace, Redis, Text};
-use redis_keyspace_benches::{Args, Error, Server};
+use redis_keyspace_benches::{Args, Error, Server, median};
 
 /// Logged-in users and their devices.
 #[derive(Keyspace)]
@@ -65,12 +65,12 @@ async fn compare(keys: u64, mine: u64, rounds: usize) -> Result<(), Error> {
             println!("| {arm} | not on PATH | | |");
             continue;
         }
-        let ratios = result.iter().zip(&by_hand).map(|(ours, theirs)| ours.0 / theirs.0).collect();
+        let ratios = result.iter().zip(&by_hand).map(|(ours, theirs)| ours.0 / theirs.0);
         println!(
             "| {arm} | {:.2} | {:.2} | {:.1} |",
-            median(result.iter().map(|result| result.0).collect()),
+            median(result.iter().map(|result| result.0)),
             median(ratios),
-            median(result.iter().map(|result| result.1).collect()),
+            median(result.iter().map(|result| result.1)),
         );
     }
     Ok(())
@@ -189,9 +189,4 @@ fn peak_memory() -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kilobytes.unwrap_or_default() / 1024.0
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -283,8 +283,9 @@ where
     type IntoFuture = BoxFuture<'l, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        // Not in another `async` block, which would contain the loader twice. `Box::pin` would need
-        // the proof of `run` again here, with the lifetime in scope.
+        // Not in another `async` block, which would contain the loader twice. And not with
+        // `Box::pin`: turning it into a `BoxFuture` here would let the compiler prove once more,
+        // with the lifetime in scope, that the future of `run` is `Send`.
         self.run().map(|found| found.map(|lookup| lookup.value)).boxed()
     }
 }

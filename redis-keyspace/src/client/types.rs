@@ -20,7 +20,15 @@ pub(crate) const NAMING: Duration = Duration::from_secs(1);
 pub(crate) const MOST_ASKED: usize = 1000;
 
 /// Whether a key of a command has another type than the command needs.
+#[inline]
 pub(crate) fn has_wrong_type(replies: &Replies) -> bool {
+    match replies {
+        Replies::One(reply) => is_wrong_type(reply),
+        replies => any_has_wrong_type(replies),
+    }
+}
+
+fn any_has_wrong_type(replies: &Replies) -> bool {
     match (replies, replies.as_slice()) {
         // The results of a transaction, or of the part of one that a command needs.
         (Replies::Many(_), [Reply::Ok, .., Reply::Array(results)] | [Reply::Array(results)]) => {
@@ -30,6 +38,7 @@ pub(crate) fn has_wrong_type(replies: &Replies) -> bool {
     }
 }
 
+#[inline]
 fn is_wrong_type(reply: &Reply) -> bool {
     // Servers before 7.0 put the place in a script in front of the code.
     matches!(reply, Reply::Error(said) if said.starts_with("WRONGTYPE")

@@ -29,6 +29,10 @@ impl DeadlineWatch {
         Self { home, deadline, foreign: None }
     }
 
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
     /// Returns the error of a deadline that passed on a foreign runtime. Poll it whenever the
     /// request is pending.
     pub(crate) fn poll_passed(&mut self, context: &mut Context<'_>) -> Poll<Error> {

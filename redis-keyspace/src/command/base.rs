@@ -256,17 +256,6 @@ impl<T> Command<T> {
 
     wait_option! { self => self.unpolled().call }
 
-    /// Fails if the command can't wait for what its options say.
-    pub(super) fn check_wait(subject: &Subject, call: &CallOptions) -> Result<()> {
-        if call.server_wait()?.is_some() && subject.may_use_replica {
-            return Err(Error::invalid_input(format!(
-                "{} writes nothing, so there is nothing that replicas could acknowledge: remove `wait_replicas`",
-                subject.command
-            )));
-        }
-        Ok(())
-    }
-
     /// Overrides how the keyspace behaves when Redis is unavailable, for commands that read values.
     /// Any other command fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if
     /// [`OnUnavailable::Miss`] is set.

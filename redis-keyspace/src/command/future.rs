@@ -9,30 +9,42 @@ use super::base::Command;
 use super::disabled::answer;
 use super::progress::{CommandProgress, CommandRun};
 use crate::client::{
-    Binding, DeadlineWatch, NAMING, Observed, Subject, Target, WrongTypeOf, explain_missing, has_refusal,
+    Binding, CallOptions, NAMING, Observed, Subject, Target, WrongTypeOf, explain_missing, has_refusal,
     has_wrong_type, is_answered_by_replica, is_final, is_redirected, learn_missing, may_be_repeated,
     may_have, not_run, renew_if_replica, run, run_on_replica, run_rest, run_waiting, submit,
     submit_to_replica,
 };
-use crate::connect::{Node, Receiver, Submitted};
+use crate::connect::{Node, Submitted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::{ReplacedCommand, Replies, Reply, Request, read};
 use crate::schema::Reads;
 use crate::time::{Deadline, Expiry};
 
+/// The parts of a command that do not depend on its result. The compiler generates their code once,
+/// not for each result.
+struct CommandParts<'c> {
+    request: &'c mut Result<Request>,
+    subject: &'c Subject,
+    repeatable: bool,
+    call: &'c CallOptions,
+    unreadable: Option<&'c Error>,
+    run: &'c mut CommandRun,
+}
+
 // Written by hand, because every operation takes this path. While a connection is open, it
 // allocates only the slot for the reply.
-impl<T> Command<T> {
-    /// Sends the command if a connection is open; otherwise starts the slow path. An error is the
-    /// outcome.
-    fn start(&mut self) -> Result<CommandProgress> {
+impl CommandParts<'_> {
+    /// Sends the command if a connection is open; otherwise starts the slow path. Sets the
+    /// progress. An error is the outcome.
+    fn start(&mut self) -> Result<()> {
         let Self { request, subject, call, unreadable, run, .. } = self;
-        let observed = run.observed.insert(Observed::command(subject));
+        let CommandRun { progress, observed } = &mut **run;
+        let observed = observed.insert(Observed::command(subject));
         subject.check_degrading()?;
         subject.check_reads()?;
-        Self::check_wait(subject, call)?;
+        check_wait(subject, call)?;
         let request = request.as_mut().map_err(|error| error.clone())?;
-        let sent = call.target.with_binding(subject.keyspace, |binding| {
+        let slow = call.target.with_binding(subject.keyspace, |binding| {
             if let Some(ttl) = binding.ttl {
                 request.set_keyspace_lifetime(Expiry::After(ttl))?;
             }
@@ -45,22 +57,24 @@ impl<T> Command<T> {
             }
             if binding.is_disabled {
                 observed.to(binding);
-                binding.checks.pass(unreadable.as_ref())?;
+                binding.checks.pass(*unreadable)?;
                 request.check_names()?;
                 request.check_size(binding.pool().settings.sizes())?;
-                return answer(subject, request, binding).map(Sent::Answered);
+                let replies = answer(subject, request, binding)?;
+                *progress = CommandProgress::slow(std::future::ready(Ok(replies)), None);
+                return Ok(None);
             }
             let deadline = binding.deadline(call.timeout);
             let sent_to = Arc::as_ptr(binding).addr();
             observed.to(binding);
             observed.sent(subject, request);
-            binding.checks.pass(unreadable.as_ref())?;
+            binding.checks.pass(*unreadable)?;
             if call.wait.is_some() {
-                return Ok(Sent::NotYet { binding: Arc::clone(binding), deadline });
+                return Ok(Some((Arc::clone(binding), deadline)));
             }
             let reads = subject.reads_in(binding.pool());
             if reads == Reads::Replica && !binding.pool().has_connected() {
-                return Ok(Sent::NotYet { binding: Arc::clone(binding), deadline });
+                return Ok(Some((Arc::clone(binding), deadline)));
             }
             let (submitted, by_replica) = if reads != Reads::Master && binding.pool().has_replicas() {
                 // A silent replica must leave time for another one, or for the master.
@@ -71,26 +85,25 @@ impl<T> Command<T> {
             match submitted {
                 Submitted::Waiting(receiver) => {
                     let watch = binding.watch(deadline);
-                    Ok(Sent::Fast { receiver, deadline, sent_to, by_replica, watch })
+                    // A command of an operation whose binding was resolved earlier may run on
+                    // another runtime.
+                    let is_new = !matches!(call.target, Target::Bound(_));
+                    // Written in place: each copy of it would take longer than the checks above.
+                    *progress = CommandProgress::Sent { receiver, sent_to, watch, by_replica, is_new };
+                    Ok(None)
                 }
-                Submitted::NoLane => Ok(Sent::NotYet { binding: Arc::clone(binding), deadline }),
+                Submitted::NoLane => Ok(Some((Arc::clone(binding), deadline))),
                 // Another replica or the master may have room.
                 Submitted::Refused(error) if by_replica.is_some() && error.kind() == ErrorKind::PoolBusy => {
-                    Ok(Sent::NotYet { binding: Arc::clone(binding), deadline })
+                    Ok(Some((Arc::clone(binding), deadline)))
                 }
                 Submitted::Refused(error) => Err(error),
             }
         })?;
-        match sent? {
-            Sent::Fast { receiver, deadline, sent_to, by_replica, watch } => {
-                // A command of an operation whose binding was resolved earlier may run on another
-                // runtime.
-                let is_new = !matches!(call.target, Target::Bound(_));
-                Ok(CommandProgress::Sent { receiver, deadline, sent_to, watch, by_replica, is_new })
-            }
-            Sent::NotYet { binding, deadline } => self.slowly(binding, deadline, None),
-            Sent::Answered(replies) => Ok(CommandProgress::slow(std::future::ready(Ok(replies)), None)),
+        if let Some((binding, deadline)) = slow? {
+            self.run.progress = self.slowly(binding, deadline, None)?;
         }
+        Ok(())
     }
 
     fn slowly(
@@ -158,7 +171,7 @@ impl<T> Command<T> {
             (Ok(request), Ok(binding)) if Arc::as_ptr(&binding).addr() == sent_to => {
                 // The error is known. Its explanation must not take long.
                 let deadline = deadline.at_most(NAMING);
-                let (request, subject, others) = (request.clone(), *subject, call.others().to_vec());
+                let (request, subject, others) = (request.clone(), **subject, call.others().to_vec());
                 let wrong = WrongTypeOf { binding, request, subject, others, deadline };
                 Ok(CommandProgress::slow(async { Ok(wrong.named(replies).await) }, None))
             }
@@ -194,21 +207,31 @@ impl<T> Command<T> {
         }
     }
 
-    /// Decides the next step from the replies: the server may have reported that it ran nothing.
-    #[inline]
-    fn judge(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
-        if replies.as_slice().iter().any(Reply::is_error) {
-            self.judge_errors(replies, deadline, sent_to)
-        } else {
-            Step::Done(Ok(replies))
+    /// Decides the next step after the first attempt: the server may have reported that it ran
+    /// nothing. Kept out of [`poll`](Self::poll), which is short for the usual case.
+    #[inline(never)]
+    fn judge(
+        &self,
+        answer: Result<Replies>,
+        replica: Option<Arc<Node>>,
+        deadline: Deadline,
+        sent_to: usize,
+    ) -> Step {
+        match (answer, replica) {
+            (Err(failure), Some(replica)) => self.without_replica(&replica, failure, deadline, sent_to),
+            (Err(failure), None) => Step::of(self.again(failure, deadline, sent_to)),
+            (Ok(replies), Some(_)) => self.judge_replica(replies, deadline, sent_to),
+            (Ok(replies), None) if replies.as_slice().iter().any(Reply::is_error) => {
+                self.judge_errors(replies, deadline, sent_to)
+            }
+            (Ok(replies), None) => Step::Done(Ok(replies)),
         }
     }
 
     #[cold]
     fn judge_errors(&self, replies: Replies, deadline: Deadline, sent_to: usize) -> Step {
-        let Self { request: Ok(request), subject, call, repeatable, .. } = self else {
-            return Step::Done(Ok(replies));
-        };
+        let Self { request, subject, call, repeatable, .. } = self;
+        let Ok(request) = &**request else { return Step::Done(Ok(replies)) };
         if has_refusal(&replies)
             && let Ok(binding) = call.target.resolve(subject.keyspace)
             && Arc::as_ptr(&binding).addr() == sent_to
@@ -232,9 +255,11 @@ impl<T> Command<T> {
         }
     }
 
-    fn finish(&self, replies: Result<Replies>) -> Result<T> {
-        let Self { request, subject, call, run: CommandRun { observed, .. }, .. } = self;
-        let request = request.as_ref();
+    /// Ends the command with these replies, or this failure. Records a failure, and replaces it by
+    /// misses if the command returns those when Redis is unavailable.
+    fn settle(&self, replies: Result<Replies>) -> Settled {
+        let Self { subject, call, run, .. } = self;
+        let (observed, request) = (run.observed.as_ref(), self.request.as_ref());
         let replies = match (replies, request) {
             // A server that currently runs no commands counts as unavailable.
             (Ok(replies), Ok(request)) if subject.reads => match not_run(request, &replies, true) {
@@ -251,24 +276,108 @@ impl<T> Command<T> {
             (Err(error), Ok(request)) => subject.degraded(&error, request, &call.target).ok_or(error),
             (replies, _) => replies,
         };
-        let result = replies.and_then(|replies| {
-            let request = request.map_err(Error::clone)?;
-            if let Some(observed) = observed {
-                observed.received(subject, replies.as_slice());
-            }
-            (self.decode)(request, read::requested_replies(request, replies)?)
-        });
-        if let (Some(observed), false) = (observed, failed) {
-            observed.outcome(subject, result.as_ref().err());
-        }
-        result.map_err(|error| {
-            let error = match request {
-                Ok(request) => explain_missing(error, request, subject, &call.target),
-                Err(_) => error,
-            };
-            subject.explain(call.naming_templates(subject.keyspace, error), request.ok())
-        })
+        Settled { replies: replies.and_then(|replies| self.requested(replies)), failed }
     }
+
+    /// Returns the replies to the commands of the caller, without those that the library added.
+    #[inline]
+    fn requested(&self, replies: Replies) -> Result<Replies> {
+        let request = self.request.as_ref().map_err(Error::clone)?;
+        if let Some(observed) = &self.run.observed {
+            observed.received(self.subject, replies.as_slice());
+        }
+        read::requested_replies(request, replies)
+    }
+
+    #[inline]
+    fn record_outcome(&self, error: Option<&Error>) {
+        if let Some(observed) = &self.run.observed {
+            observed.outcome(self.subject, error);
+        }
+    }
+
+    #[cold]
+    fn explain(&self, error: Error) -> Error {
+        let Self { request, subject, call, .. } = self;
+        let request = request.as_ref();
+        let error = match request {
+            Ok(request) => explain_missing(error, request, subject, &call.target),
+            Err(_) => error,
+        };
+        subject.explain(call.naming_templates(subject.keyspace, error), request.ok())
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Settled> {
+        loop {
+            let step = match &mut self.run.progress {
+                CommandProgress::New if matches!(self.request, Ok(Request::Empty)) => {
+                    Step::Done(Ok(Replies::Many(Vec::new())))
+                }
+                CommandProgress::New => match self.start() {
+                    Ok(()) => continue,
+                    Err(error) => Step::Done(Err(error)),
+                },
+                CommandProgress::Sent { receiver, sent_to, watch, by_replica, is_new } => {
+                    let answer = match Pin::new(receiver).poll(context) {
+                        // The usual case: each step below would copy the replies once more.
+                        Poll::Ready(Ok(Ok(replies))) if by_replica.is_none() && replies.are_plain() => {
+                            self.run.progress = CommandProgress::Done;
+                            return Poll::Ready(Settled { replies: self.requested(replies), failed: false });
+                        }
+                        Poll::Ready(answer) => answer,
+                        Poll::Pending if std::mem::replace(is_new, false) => return Poll::Pending,
+                        Poll::Pending => Ok(Err(std::task::ready!(watch.poll_passed(context)))),
+                    };
+                    let answer =
+                        answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended")));
+                    let (replica, deadline, sent_to) = (by_replica.take(), watch.deadline(), *sent_to);
+                    self.judge(answer, replica, deadline, sent_to)
+                }
+                CommandProgress::Slow { run, .. } => {
+                    let run = run.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    Step::Done(std::task::ready!(run.as_mut().poll(context)))
+                }
+                // Polled after completion, which futures need not support. An error is better than
+                // a panic.
+                CommandProgress::Done => {
+                    Step::Done(Err(Error::invalid_input("this command was polled after it completed")))
+                }
+            };
+            match step {
+                Step::GoOn(progress) => self.run.progress = progress,
+                Step::Done(Ok(replies)) if has_wrong_type(&replies) => match self.naming_types(replies) {
+                    Ok(progress) => self.run.progress = progress,
+                    Err(replies) => {
+                        self.run.progress = CommandProgress::Done;
+                        return Poll::Ready(self.settle(Ok(replies)));
+                    }
+                },
+                Step::Done(replies) => {
+                    self.run.progress = CommandProgress::Done;
+                    return Poll::Ready(self.settle(replies));
+                }
+            }
+        }
+    }
+}
+
+/// How a command ended.
+struct Settled {
+    /// The replies to the commands of the caller.
+    replies: Result<Replies>,
+    /// Whether a failure is recorded as the outcome already.
+    failed: bool,
+}
+
+/// Fails if a command can't wait for what its options say.
+fn check_wait(subject: &Subject, call: &CallOptions) -> Result<()> {
+    if call.server_wait()?.is_some() && subject.may_use_replica {
+        return Err(Error::invalid_input(format!(
+            "{} writes nothing, so there is nothing that replicas could acknowledge: remove `wait_replicas`",
+            subject.command
+        )));
+    }
+    Ok(())
 }
 
 /// Chooses how a script is sent. A replica may not know the scripts of its master, and servers
@@ -287,74 +396,19 @@ impl<T> Future for Command<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        let this = self.get_mut();
-        loop {
-            let step = match &mut this.run.progress {
-                CommandProgress::New if matches!(this.request, Ok(Request::Empty)) => {
-                    Step::Done(Ok(Replies::Many(Vec::new())))
-                }
-                CommandProgress::New => Step::of(this.start()),
-                CommandProgress::Sent { receiver, deadline, sent_to, watch, by_replica, is_new } => {
-                    let (deadline, sent_to) = (*deadline, *sent_to);
-                    let answer = match Pin::new(receiver).poll(context) {
-                        Poll::Ready(answer) => answer,
-                        Poll::Pending if std::mem::replace(is_new, false) => return Poll::Pending,
-                        Poll::Pending => Ok(Err(std::task::ready!(watch.poll_passed(context)))),
-                    };
-                    let answer =
-                        answer.unwrap_or_else(|_| Err(Error::connection_lost("its driver has ended")));
-                    match (answer, by_replica.take()) {
-                        (Err(failure), Some(replica)) => {
-                            this.without_replica(&replica, failure, deadline, sent_to)
-                        }
-                        (Err(failure), None) => Step::of(this.again(failure, deadline, sent_to)),
-                        (Ok(replies), Some(_)) => this.judge_replica(replies, deadline, sent_to),
-                        (Ok(replies), None) => this.judge(replies, deadline, sent_to),
-                    }
-                }
-                CommandProgress::Slow { run, .. } => {
-                    let run = run.get_mut().unwrap_or_else(PoisonError::into_inner);
-                    Step::Done(std::task::ready!(run.as_mut().poll(context)))
-                }
-                // Polled after completion, which futures need not support. An error is better than
-                // a panic.
-                CommandProgress::Done => {
-                    Step::Done(Err(Error::invalid_input("this command was polled after it completed")))
-                }
-            };
-            match step {
-                Step::GoOn(progress) => this.run.progress = progress,
-                Step::Done(Ok(replies)) if has_wrong_type(&replies) => match this.naming_types(replies) {
-                    Ok(progress) => this.run.progress = progress,
-                    Err(replies) => {
-                        this.run.progress = CommandProgress::Done;
-                        return Poll::Ready(this.finish(Ok(replies)));
-                    }
-                },
-                Step::Done(replies) => {
-                    this.run.progress = CommandProgress::Done;
-                    return Poll::Ready(this.finish(replies));
-                }
-            }
+        let Self { request, subject, repeatable, decode, call, unreadable, run } = self.get_mut();
+        let (repeatable, unreadable) = (*repeatable, unreadable.as_ref());
+        let mut parts = CommandParts { request, subject, repeatable, call, unreadable, run };
+        let Settled { replies, failed } = std::task::ready!(parts.poll(context));
+        let result = replies.and_then(|replies| {
+            let request = parts.request.as_ref().map_err(Error::clone)?;
+            decode(request, replies)
+        });
+        if !failed {
+            parts.record_outcome(result.as_ref().err());
         }
+        Poll::Ready(result.map_err(|error| parts.explain(error)))
     }
-}
-
-/// The state of a command after the first attempt to send it.
-enum Sent {
-    Fast {
-        receiver: Receiver,
-        deadline: Deadline,
-        sent_to: usize,
-        by_replica: Option<Arc<Node>>,
-        watch: DeadlineWatch,
-    },
-    NotYet {
-        binding: Arc<Binding>,
-        deadline: Deadline,
-    },
-    /// Answered without a server.
-    Answered(Replies),
 }
 
 /// The outcome of a poll.

@@ -32,7 +32,6 @@ pub(super) enum CommandProgress {
     /// Sent on an open connection.
     Sent {
         receiver: Receiver,
-        deadline: Deadline,
         /// The address of the binding that the command was sent on.
         sent_to: usize,
         watch: DeadlineWatch,
@@ -61,7 +60,7 @@ impl CommandProgress {
     /// Returns the deadline of the command, and the address of the binding that it was sent on.
     pub(super) fn sent(&self) -> Option<(Deadline, usize)> {
         match self {
-            Self::Sent { deadline, sent_to, .. } => Some((*deadline, *sent_to)),
+            Self::Sent { watch, sent_to, .. } => Some((watch.deadline(), *sent_to)),
             Self::Slow { sent, .. } => *sent,
             Self::New | Self::Done => None,
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
-use super::base::Command;
+use super::base::{Command, polled_already};
 use super::builder::{CommandOptions, Deferred, command_builder};
 use crate::client::{CallOptions, Subject};
 use crate::error::{Error, Result};
@@ -41,7 +41,8 @@ const READ_FIRST: &str = "GET";
 
 /// A write that is not finished.
 struct SetOptions<S, V, R> {
-    packet: Result<Packet>,
+    /// `None` once the command is built.
+    packet: Option<Result<Packet>>,
     template: &'static TemplateMeta,
     expiry: Expiry,
     /// Whether the expiry is the one that the template declares.
@@ -67,7 +68,7 @@ impl<S: Keyspace, V: SingleValue> SetValue<S, V, ()> {
         let mut packet = Packet::new("SET", Keys::One(key.text()));
         let (encoded, unreadable) = push_value::<S, V>(key, value, &mut packet);
         Self(Deferred::Building(SetOptions {
-            packet: encoded.map(|()| packet).map_err(|error| key.explain("SET", error)),
+            packet: Some(encoded.map(|()| packet).map_err(|error| key.explain("SET", error))),
             template: key.template(),
             expiry: key.template().lifetime().into(),
             is_declared: true,
@@ -113,8 +114,7 @@ impl<S: Keyspace, V: SingleValue, R> SetOptions<S, V, R> {
 
     /// Builds the request, and moves the packet out of the builder.
     fn request(&mut self) -> Result<Request> {
-        let taken = std::mem::replace(&mut self.packet, Ok(Packet::new("SET", Keys::None)));
-        let mut packet = taken?;
+        let mut packet = self.packet.take().unwrap_or_else(|| Err(polled_already("SET")))?;
         // An absent value has no TTL to keep.
         let keep = matches!(self.expiry, Expiry::Keep) && self.condition != Some(Condition::Absent);
         let declared = Expiry::from(self.template.lifetime());

@@ -75,8 +75,11 @@ impl Companion {
 
 /// Whether the key has a hash tag. A namespace has no braces.
 fn has_tag(key: &str) -> bool {
-    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
-    tag.is_some_and(|(tag, _)| !tag.is_empty())
+    // Keys are short, so a simple loop is faster than a search for a character.
+    let key = key.as_bytes();
+    let Some(open) = key.iter().position(|&byte| byte == b'{') else { return false };
+    let close = key.iter().skip(open).position(|&byte| byte == b'}');
+    close.is_some_and(|close| close > 1)
 }
 
 #[cfg(test)]
@@ -93,7 +96,7 @@ mod tests {
     fn it_has_the_slot_of_its_key_and_parses_back_to_it() {
         for namespace in ["", "staging:"] {
             let member = "cart:user:7%g00000000000000ff";
-            for key in ["cart:user:7", "cart:user:{7}", "cart:{a}:{b}", "a", "cart:\u{e9}", member] {
+            for key in ["cart:user:7", "cart:user:{7}", "cart:{a}:{b}", "{{a}", "a", "cart:\u{e9}", member] {
                 let name = name(namespace, key);
                 assert_eq!(slot(&name), slot(&format!("{namespace}{key}")), "{name}");
                 assert!(Companion::shares_slot(key), "{key}");
@@ -103,7 +106,7 @@ mod tests {
             }
         }
         for namespace in ["", "staging:"] {
-            for key in ["a{b", "a}b", "a{}b", "a}b{c"] {
+            for key in ["a{b", "a}b", "a{}b", "{}{a}", "a}b{c"] {
                 let name = name(namespace, key);
                 assert!(!Companion::shares_slot(key), "{key}");
                 assert_eq!(Companion::Fill.slot(namespace, key), slot(&name), "{name}");
@@ -113,6 +116,7 @@ mod tests {
         }
         assert_eq!(name("", "cart:user:7"), "cart:user:7%fill{cart:user:7}");
         assert_eq!(name("s:", "cart:{7}"), "s:cart:{7}%fill");
+        assert_eq!(name("", "a}b{c}"), "a}b{c}%fill");
         assert_eq!(Companion::Fill.owner("cart:user:7", ""), None);
         assert_eq!(Companion::Fill.owner("cart:user:7%fill{other}", ""), None);
         assert_eq!(Companion::Fence.owner("cart:user:7%fill{cart:user:7}", ""), None);

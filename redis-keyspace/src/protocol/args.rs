@@ -42,6 +42,13 @@ impl Args {
         self.count += 1;
     }
 
+    /// Adds an argument that is in wire form already, with its length.
+    #[inline]
+    pub(super) fn push_encoded(&mut self, argument: &'static [u8]) {
+        self.bytes.extend_from_slice(argument);
+        self.count += 1;
+    }
+
     /// Adds a number of elements. Servers reject more than a signed number can hold.
     pub(crate) fn push_count(&mut self, count: u64) {
         self.push_int(count.min(i64::MAX.unsigned_abs()));

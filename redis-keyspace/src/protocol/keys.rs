@@ -67,7 +67,11 @@ impl Keys {
     /// Fails if a key has a name that is reserved for the library.
     #[inline]
     pub(crate) fn check_names(&self) -> Result<()> {
-        self.as_slice().iter().try_for_each(KeyText::check)
+        match self {
+            // The usual case needs no loop.
+            Self::One(key) => key.check(),
+            keys => keys.as_slice().iter().try_for_each(KeyText::check),
+        }
     }
 
     /// The number of words that [`visit`](Self::visit) visits.
@@ -85,6 +89,10 @@ impl Keys {
     /// key.
     #[inline]
     pub(super) fn length(&self) -> usize {
+        // The usual case needs no loop.
+        if let Self::One(key) = self {
+            return key.as_str().len();
+        }
         let keys: usize = self.as_slice().iter().map(|key| key.as_str().len()).sum();
         match self {
             Self::None | Self::One(_) | Self::Many(_) | Self::Into(..) => keys,

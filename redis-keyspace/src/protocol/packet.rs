@@ -139,7 +139,12 @@ impl Packet {
     /// because it compares their sum.
     #[inline]
     pub(super) fn fits(&self, most: SizeLimits) -> bool {
-        self.keys.iter().all(|key| key.as_str().len() <= most.key) && self.args.wire_length() <= most.value
+        let keys_fit = match &self.keys {
+            // The usual case needs no loop.
+            Keys::One(key) => key.as_str().len() <= most.key,
+            keys => keys.iter().all(|key| key.as_str().len() <= most.key),
+        };
+        keys_fit && self.args.wire_length() <= most.value
     }
 
     /// Fails if a key or a value is too long.

@@ -14,7 +14,16 @@ pub(crate) type Decode<T> = fn(&Request, Replies) -> Result<T>;
 
 /// Returns the replies to the commands of the caller, without the replies to commands that the
 /// library added. For a transaction, these are its results.
+#[inline]
 pub(crate) fn requested_replies(request: &Request, replies: Replies) -> Result<Replies> {
+    match request {
+        Request::One(_) => Ok(replies),
+        request => without_added(request, replies),
+    }
+}
+
+/// Checks the replies to the commands that the library added, and removes them.
+fn without_added(request: &Request, replies: Replies) -> Result<Replies> {
     let (packets, replies) = match (request, replies) {
         (Request::Pipeline(packets), Replies::Two([ending, reply])) if ends_fills_first(packets) => {
             return match checked(ending) {

@@ -74,6 +74,7 @@ impl Reply {
     }
 
     /// Whether the reply is an error, or did not arrive.
+    #[inline]
     pub(crate) fn is_error(&self) -> bool {
         matches!(self, Self::Error(_) | Self::Failed(_))
     }
@@ -107,6 +108,16 @@ impl Replies {
             }
         }
         Self::Many(all)
+    }
+
+    /// Whether these are one or two replies, without an error.
+    #[inline]
+    pub(crate) fn are_plain(&self) -> bool {
+        match self {
+            Self::One(reply) => !reply.is_error(),
+            Self::Two([first, second]) => !first.is_error() && !second.is_error(),
+            Self::Many(_) => false,
+        }
     }
 
     #[inline]

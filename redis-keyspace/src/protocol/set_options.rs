@@ -41,11 +41,12 @@ impl Expiry {
 fn push_duration(duration: std::time::Duration, args: &mut Args) -> Result<()> {
     check_lifetime(duration)?;
     let millis = millis(duration)?;
+    // Almost every write has one of these two, so they are not encoded each time.
     if millis % 1000 == 0 {
-        args.push(b"EX");
+        args.push_encoded(b"$2\r\nEX\r\n");
         args.push_int(millis / 1000);
     } else {
-        args.push(b"PX");
+        args.push_encoded(b"$2\r\nPX\r\n");
         args.push_int(millis);
     }
     Ok(())

@@ -35,8 +35,11 @@ const LONGEST: i64 = 1 << 61;
 /// Returns the duration in whole milliseconds, the resolution of Redis. Rounds up, because a
 /// lifetime of zero would delete the key.
 pub(crate) fn millis(duration: Duration) -> Result<i64> {
-    let millis = duration.as_nanos().div_ceil(1_000_000);
-    i64::try_from(millis).ok().filter(|&millis| millis <= LONGEST).ok_or_else(|| {
+    // Dividing the nanoseconds, a `u128`, would be slow.
+    let below_second = i64::from(duration.subsec_nanos().div_ceil(1_000_000));
+    let whole = i64::try_from(duration.as_secs()).ok().and_then(|seconds| seconds.checked_mul(1000));
+    let millis = whole.and_then(|whole| whole.checked_add(below_second));
+    millis.filter(|&millis| millis <= LONGEST).ok_or_else(|| {
         Error::invalid_input(format!(
             "a lifetime of {duration:?} is longer than Redis supports; use a template with `ttl = none`"
         ))

@@ -262,6 +262,7 @@ where
             let counts = Arc::<AtomicBool>::default();
             let (shared, handler) = (Arc::clone(&self.shared), Arc::clone(&self.handler));
             let work = work(shared, handler, entry, deliveries, Arc::clone(&counts));
+            // Boxed for the reason of `task::spawn`.
             let task = self.jobs.spawn(in_scope_of_caller(work).boxed()).id();
             place.insert(RunningJob { task, deliveries, counts });
         }

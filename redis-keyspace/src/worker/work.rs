@@ -72,6 +72,7 @@ where
     // ends only the task. It ends when the set is dropped.
     let mut running = JoinSet::new();
     let handled = async move { handler(job).await.map_err(|error| error.to_string()) };
+    // Boxed for the reason of `task::spawn`.
     running.spawn(in_scope_of_caller(handled).boxed());
     let started = Instant::now();
     let finished = shared.until_finished(id, &mut running, lost).await;

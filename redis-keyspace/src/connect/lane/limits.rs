@@ -14,6 +14,9 @@ pub(crate) struct Patience {
     pub(super) silence: Duration,
     /// The limit of most commands.
     timeout: Duration,
+    /// After how long a lane is checked for silence first, if silence is checked at all. Computed
+    /// once, because every request needs it.
+    first_look_after: Option<Duration>,
     /// Whether silence is checked on another connection. Not needed in memory, where no network can
     /// lose anything.
     compares: bool,
@@ -35,7 +38,9 @@ impl Patience {
         let compares = !matches!(settings.endpoint, Endpoint::Embedded(_));
         #[cfg(not(feature = "embedded"))]
         let compares = !matches!(settings.endpoint, Endpoint::Pool(_));
-        Self { silence: timeout.max(Duration::from_secs(1)), timeout, compares }
+        let silence = timeout.max(Duration::from_secs(1));
+        let first_look_after = compares.then(|| Self::suspicious_after(timeout) / 4);
+        Self { silence, timeout, first_look_after, compares }
     }
 
     /// Returns how long the server may be silent while replies are outstanding, before it is probed
@@ -45,14 +50,19 @@ impl Patience {
     #[inline]
     pub(super) fn suspicious(self, limit: Duration) -> Option<Duration> {
         let longest = self.timeout.max(limit.min(Self::LONGEST));
-        self.compares.then(|| (longest / 5).max(Self::SUSPICIOUS))
+        self.compares.then(|| Self::suspicious_after(longest))
+    }
+
+    #[inline]
+    fn suspicious_after(longest: Duration) -> Duration {
+        (longest / 5).max(Self::SUSPICIOUS)
     }
 
     /// Returns when to check a lane for silence first, for a request with this deadline on an idle
     /// lane.
     #[inline]
     pub(super) fn first_look(self, deadline: Deadline) -> Instant {
-        self.suspicious(Duration::ZERO).map_or(deadline.at(), |limit| deadline.early(limit / 4))
+        self.first_look_after.map_or(deadline.at(), |after| deadline.early(after))
     }
 
     /// Returns how long a request of this length may take to arrive.

@@ -192,16 +192,6 @@ impl Queue {
     fn enqueue(&self, request: &Request, namespace: &str, deadline: Deadline, waits: bool) -> Submitted {
         let missing = request.replies();
         let (sender, receiver) = oneshot::channel();
-        let pending = Pending {
-            sender: Some(sender),
-            missing,
-            answer: match (request, missing) {
-                (Request::One(_), _) => PartialAnswer::One,
-                (_, 2) => PartialAnswer::Two(None),
-                _ => PartialAnswer::Many(Vec::new()),
-            },
-            deadline,
-        };
         self.wait_while_answering();
         let mut state = self.lock();
         if state.closed {
@@ -225,7 +215,16 @@ impl Queue {
         request.encode(namespace, out);
         let length = out.len() - before;
         state.note_length(length);
-        state.pending.push_back(pending);
+        state.pending.push_back(Pending {
+            sender: Some(sender),
+            missing,
+            answer: match (request, missing) {
+                (Request::One(_), _) => PartialAnswer::One,
+                (_, 2) => PartialAnswer::Two(None),
+                _ => PartialAnswer::Many(Vec::new()),
+            },
+            deadline,
+        });
         let mut wake = true;
         // Long values are left to the driver.
         if alone && let Some(bytes) = state.out.plain() {

@@ -127,6 +127,7 @@ async fn watch_all(board: Arc<SentinelBoard>, key: WatchKey) {
         });
         for (number, address) in sentinels {
             let settings = || key.settings(address);
+            // Boxed for the reason of `task::spawn`.
             handles
                 .entry(number)
                 .or_insert_with(|| tasks.spawn(keep_asking(Arc::clone(&board), number, settings()).boxed()));
