@@ -50,9 +50,23 @@ pub(crate) struct Own {
     waiting: WaitingCallers,
 }
 
+/// Creates a pool of exclusive connections.
+fn exclusive_pool(origin: &Origin) -> bb8::Pool<ExclusiveManager> {
+    // The task that closes idle connections belongs to the runtime of the connections.
+    let _entered = origin.runtime().enter();
+    bb8::Pool::builder()
+        .max_size(u32::from(origin.settings.exclusive_connections.max(1)))
+        .connection_timeout(NEVER)
+        // Our manager sends a PING only if the connection was idle for long.
+        .test_on_check_out(true)
+        .idle_timeout(IDLE)
+        // The connection that was used last is the least likely to be broken.
+        .queue_strategy(bb8::QueueStrategy::Lifo)
+        .build_unchecked(ExclusiveManager::new(origin.clone()))
+}
+
 impl Own {
     pub(crate) fn new(origin: Origin) -> Self {
-        let exclusive_connections = origin.settings.exclusive_connections;
         let lanes = origin.settings.shared_connections(false);
         let pool = bb8::Pool::builder()
             .max_size(u32::try_from(lanes).unwrap_or(u32::MAX).saturating_add(1))
@@ -62,23 +76,14 @@ impl Own {
             .max_lifetime(None)
             .idle_timeout(None)
             .build_unchecked(LaneManager { origin: origin.clone() });
-        let exclusives = bb8::Pool::builder()
-            .max_size(u32::from(exclusive_connections.max(1)))
-            .connection_timeout(NEVER)
-            // Our manager sends a PING only if the connection was idle for long.
-            .test_on_check_out(true)
-            .idle_timeout(IDLE)
-            // The connection that was used last is the least likely to be broken.
-            .queue_strategy(bb8::QueueStrategy::Lifo)
-            .build_unchecked(ExclusiveManager::new(origin.clone()));
         Self {
+            exclusives: ArcSwapOption::from_pointee(exclusive_pool(&origin)),
             origin,
             lanes: ArcSwapOption::from_pointee(pool),
             slots: (0..lanes).map(|_| Slot::default()).collect(),
             next: AtomicUsize::new(0),
             queued: ConnectQueue::default(),
             big: Slot::default(),
-            exclusives: ArcSwapOption::from_pointee(exclusives),
             waiting: WaitingCallers::default(),
         }
     }
@@ -372,11 +377,13 @@ impl Own {
         self.end_lanes()
     }
 
-    /// Ends the shared connections, also those that are being opened, because other nodes are used
-    /// instead.
+    /// Ends the connections, also those that are being opened, because other nodes are used
+    /// instead. An exclusive connection in use ends when it is returned.
     pub(super) fn abandon(&self) {
         self.origin.facts.new_generation();
         drop(self.end_lanes());
+        // Idle connections end with their pool. A closed pool stays closed.
+        self.exclusives.rcu(|current| current.as_ref().map(|_| Arc::new(exclusive_pool(&self.origin))));
     }
 
     /// Ends the shared connections when no caller waits for a reply, which the future waits for.
@@ -405,6 +412,11 @@ impl Own {
     /// Whether a lane is open.
     pub(super) fn is_open(&self) -> bool {
         self.slots.iter().any(|slot| slot.held().as_ref().is_some_and(|held| held.lane.is_open()))
+    }
+
+    /// Whether there is a connection, of either kind.
+    pub(super) fn has_connections(&self) -> bool {
+        self.is_open() || self.exclusives().is_some_and(|state| state.connections > 0)
     }
 
     /// Returns how many lanes are open, and how many requests wait for replies on them.

@@ -82,6 +82,14 @@ async fn forget_one_that_lives(cluster: &RealCluster, redis: &Redis, node: usize
     for counter in counters() {
         counter.incr().await.unwrap();
     }
+    // These leave idle exclusive connections, to each master at least one.
+    for counter in counters() {
+        let watched = redis.watch(&counter, async |tx| {
+            let count = tx.run(counter.get()).await?;
+            Ok((count == 0).then(|| counter.incr()))
+        });
+        assert!(watched.await.unwrap().is_none());
+    }
     let forgotten = cluster.node(node);
     assert!(clients_of_program(forgotten) > 0);
     let stop = Arc::new(AtomicBool::new(false));

@@ -263,7 +263,9 @@ impl ClusterShared {
         // node that has left. Other nodes end their connections when they are dropped.
         if !uses_home {
             let unused = [Some(&self.home), self.home.reader.get()].into_iter().flatten();
-            unused.filter(|node| old.is_empty() || node.own.is_open()).for_each(|node| node.own.abandon());
+            unused
+                .filter(|node| old.is_empty() || node.own.has_connections())
+                .for_each(|node| node.own.abandon());
         }
     }
 
