@@ -158,7 +158,7 @@ fn closing_a_handle_ends_the_wait_for_the_first_map() {
 fn closing_a_handle_closes_the_connections_to_nodes_that_slots_are_moved_to() {
     let cluster = RealCluster::builder().replicas(0).start();
     let added = cluster.add_master();
-    // On a busy machine, the nodes may miss each other for a moment (CLUSTERDOWN).
+    // On a busy machine, the nodes may lose each other for a moment (CLUSTERDOWN).
     on(builder(&cluster).retries(20), async |redis| {
         let slot_move =
             tokio::task::block_in_place(|| cluster.begin_move(slot_of(&redis, &CartKeys::page(1)), added));
